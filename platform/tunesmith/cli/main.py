@@ -1,0 +1,30 @@
+"""The `tunesmith` command: one file per command; the only place that prints an error and picks an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from tunesmith.errors import PlatformError
+
+app = typer.Typer(
+    name="tunesmith",
+    help="Documents and examples in, a served, cited, measured assistant out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def main() -> None:
+    """Run the command line; a user's error becomes one line and an exit code."""
+    try:
+        app()
+    except PlatformError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

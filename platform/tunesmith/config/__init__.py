@@ -1,0 +1,1 @@
+"""Every knob, and nothing but knobs: pydantic models that load in milliseconds and import no engine."""

@@ -1,0 +1,44 @@
+"""Knobs of `tunesmith evaluate`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tunesmith.config.strict import StrictModel
+
+
+class EvaluateConfig(StrictModel):
+    """Four arms, the same questions, one decision."""
+
+    verb: Literal["evaluate"] = "evaluate"
+    name: str = Field("evaluation", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    """Name of the report."""
+    questions: str
+    """JSONL of samples: {"id", "question", "answer" | null, "accepted", "document"}."""
+    base: str = "tiny-reader"
+    """Model of the arms `base` and `rag`."""
+    tuned: str
+    """Model of the arms `tuned` and `hybrid`: a version's name, an alias, or the name of a training run."""
+    stores: tuple[str, ...] = ("documents",)
+    """Vector stores of the arms with retrieval."""
+    instructions: str = (
+        'Answer from the sources with strict JSON: {"answer": "...", "sources": [1]}. '
+        'If the sources do not hold the answer: {"answer": null, "sources": []}.'
+    )
+    """The same for every arm; states the house form."""
+    num_samples: int | None = Field(None, ge=1)
+    """Questions asked, drawn by the seed; unset: all of them."""
+    schema_arm: bool = True
+    """Also measure retrieval with JSON-schema decoding and no fine-tuning: the cheaper way to a form."""
+    max_tokens: int = Field(64, ge=1)
+    """Longest answer, in tokens."""
+    concurrency: int = Field(8, ge=1)
+    """Questions in flight."""
+    confidence: float = Field(0.95, gt=0, lt=1)
+    """Level of every confidence interval."""
+    num_resamples: int = Field(2000, ge=100)
+    """Bootstrap resamples."""
+    seed: int = 17
+    """Seed of the draw and of the bootstrap."""

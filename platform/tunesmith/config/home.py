@@ -1,0 +1,66 @@
+"""Where everything of one installation lies: one folder, `TUNESMITH_HOME`, default `~/.tunesmith`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one installation; every path of the platform is derived here.
+
+    Attributes:
+        root: the folder itself, absolute.
+    """
+
+    root: Path
+
+    @classmethod
+    def locate(cls, path: str | Path | None = None) -> Home:
+        """Find the home folder: the argument, else `TUNESMITH_HOME`, else `~/.tunesmith`.
+
+        Args:
+            path: an explicit folder; need not exist yet.
+
+        Returns:
+            The home, with an absolute root.
+        """
+        chosen = path or os.environ.get("TUNESMITH_HOME") or Path.home() / ".tunesmith"
+        return cls(Path(chosen).expanduser().absolute())
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the metadata database."""
+        return f"sqlite:///{self.root / 'metadata.sqlite3'}"
+
+    @property
+    def objects(self) -> Path:
+        """Root of the object store: files, runs, model versions."""
+        return self.root / "objects"
+
+    @property
+    def vectors(self) -> Path:
+        """Data folder of Milvus Lite; one process at a time may hold it."""
+        return self.root / "vectors"
+
+    @property
+    def run(self) -> Path:
+        """Process ids, ports and logs of the running platform."""
+        return self.root / "run"
+
+    @property
+    def platform_file(self) -> Path:
+        """JSON of the running platform: instance id, ports, process ids. Written by `up`, removed by `down`."""
+        return self.run / "platform.json"
+
+    @property
+    def admin_key_file(self) -> Path:
+        """The first API key, readable by its owner alone."""
+        return self.root / "admin.key"
+
+    @property
+    def quickstart(self) -> Path:
+        """Reports of `make quickstart`."""
+        return self.root / "quickstart"

@@ -1,0 +1,119 @@
+"""A recipe: one YAML file, one verb, one config model. Unknown keys are errors, all told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from tunesmith.config.strict import StrictModel
+from tunesmith.errors import ConfigError, NotFoundError
+
+Config = TypeVar("Config", bound=StrictModel)
+
+
+def find_recipe(name: str) -> Path:
+    """Find a recipe by file path, or by its name among the shipped ones (`tiny/handbook-lora`).
+
+    Args:
+        name: a path to a YAML file, or the name of a shipped recipe, with or without `.yaml`.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        NotFoundError: neither exists; lists the shipped recipes.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    shipped = Path(str(files("tunesmith"))) / "recipes"
+    candidate = shipped / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    if candidate.is_file():
+        return candidate
+    known = ", ".join(str(path.relative_to(shipped).with_suffix("")) for path in sorted(shipped.rglob("*.yaml")))
+    raise NotFoundError(f'Recipe "{name}" is neither a file nor a shipped recipe. Shipped: {known}.')
+
+
+def load_recipe(name: str, model: type[Config], overrides: Sequence[str] = ()) -> Config:
+    """Read, override and validate a recipe.
+
+    Args:
+        name: a file or a shipped recipe's name.
+        model: the config model of the verb.
+        overrides: `path.to.field=value` each, as after `--set`; values are YAML.
+
+    Returns:
+        The validated config.
+
+    Raises:
+        ConfigError: the YAML or any field is wrong; names every fault at once.
+        NotFoundError: no such recipe.
+    """
+    path = find_recipe(name)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}. Fix the file.") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of keys, this is a {type(document).__name__}.")
+    for override in overrides:
+        apply_override(document, override)
+    return validate(document, model, where=str(path))
+
+
+def apply_override(document: dict[str, Any], override: str) -> None:
+    """Set one dotted path in a recipe, in place.
+
+    Args:
+        document: the recipe.
+        override: `path.to.field=value`.
+
+    Raises:
+        ConfigError: there is no `=`, or the path runs through something that is not a mapping.
+    """
+    path, separator, value = override.partition("=")
+    if not separator or not path:
+        raise ConfigError(f'--set "{override}" has no "=". Write --set path.to.field=value.')
+    *parents, leaf = path.split(".")
+    target = document
+    for key in parents:
+        target = target.setdefault(key, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f'--set "{override}": {key} is a value, not a group of fields.')
+    target[leaf] = yaml.safe_load(value)
+
+
+def validate(document: dict[str, Any], model: type[Config], *, where: str) -> Config:
+    """Turn a mapping into a config, or say every fault of it.
+
+    Args:
+        document: keys and values as read.
+        model: the config model.
+        where: the file or request, for the message.
+
+    Returns:
+        The validated config.
+
+    Raises:
+        ConfigError: one line a fault.
+    """
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError.from_faults(where, [_say(fault) for fault in error.errors()]) from None
+
+
+def _say(fault: Any) -> str:
+    path = ".".join(str(part) for part in fault["loc"]) or "recipe"
+    if fault["type"] == "extra_forbidden":
+        return f"{path}: unknown key. Remove it, or look for a spelling mistake."
+    if fault["type"] == "missing":
+        return f"{path}: missing. Add it."
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error":
+        return f"{message}."
+    return f"{path}={fault['input']!r}: {message}."

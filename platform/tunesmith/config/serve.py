@@ -1,0 +1,79 @@
+"""Knobs of `tunesmith up` and of what it serves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tunesmith.config.strict import StrictModel
+
+
+class RetrievalConfig(StrictModel):
+    """How sources are found for a question."""
+
+    top_k: int = Field(4, ge=1, le=50)
+    """Sources shown to the model."""
+    candidates: int = Field(20, ge=1, le=1000)
+    """Hits taken from each of dense and BM25 search before they are fused (reciprocal rank fusion)."""
+
+
+class EngineConfig(StrictModel):
+    """The vLLM engine of one base model."""
+
+    max_model_len: int = Field(2048, ge=128)
+    """Longest prompt plus answer, in tokens; capped by the model's own context."""
+    max_num_seqs: int = Field(32, ge=1)
+    """Requests that decode together."""
+    kv_cache_gib: float = Field(1.0, gt=0)
+    """Memory of the KV cache on CPU, GiB."""
+    gpu_memory_utilization: float = Field(0.85, gt=0, le=1)
+    """Share of a GPU's memory that the engine takes."""
+    max_loras: int = Field(4, ge=1)
+    """Adapters in memory at once; the least recently used leave."""
+    max_lora_rank: int = Field(64, ge=1)
+    """Largest adapter rank that can be served."""
+    num_threads: int = Field(1, ge=1)
+    """CPU threads of the engine; one core is left to training on a two-core machine."""
+
+
+class BudgetConfig(StrictModel):
+    """Logical CPUs of the home's Ray head, and who may hold them.
+
+    Ray counts these, it does not enforce them; they let serving and a training run of two workers
+    stand side by side on a two-core machine.
+    """
+
+    engine_cpus: float = Field(1.0, gt=0)
+    """The vLLM engine."""
+    retrieval_cpus: float = Field(0.5, gt=0)
+    """Embedder, search, prompt, citation check."""
+    training_cpus: float = Field(2.5, ge=0)
+    """Two training workers and the driver of a submitted job."""
+
+    @property
+    def total(self) -> int:
+        """CPUs the Ray head is started with."""
+        return int(-(-(self.engine_cpus + self.retrieval_cpus + self.training_cpus) // 1))
+
+
+class ServeConfig(StrictModel):
+    """The platform on one machine."""
+
+    verb: Literal["serve"] = "serve"
+    model: str = "tiny-reader"
+    """Base model: a shipped one, a folder, or a Hugging Face name."""
+    port: int = Field(8000, ge=0, le=65535)
+    """Port of the gateway on 127.0.0.1; 0 takes a free one."""
+    embedder: str = "all-MiniLM-L6-v2"
+    """Embedder of `POST /v1/embeddings` and of retrieval."""
+    milvus_uri: str | None = None
+    """A Milvus server. Unset: the home's own Milvus Lite."""
+    retrieval: RetrievalConfig = RetrievalConfig()
+    """Defaults of retrieval; a request may override `top_k`."""
+    engine: EngineConfig = EngineConfig()
+    """The vLLM engine."""
+    budget: BudgetConfig = BudgetConfig()
+    """Logical CPUs."""
+    ready_timeout_seconds: float = Field(300, gt=0)
+    """How long `up` waits until everything answers."""

@@ -1,0 +1,154 @@
+"""Knobs of `tunesmith train`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from tunesmith.config.strict import StrictModel
+
+
+class LoraConfig(StrictModel):
+    """Train low-rank adapters and leave the base as it is (arXiv:2106.09685)."""
+
+    type: Literal["lora"] = "lora"
+    rank: int = Field(16, ge=1, le=512)
+    """Width of the adapter."""
+    alpha: float = Field(32, gt=0)
+    """Scale: the adapter's output is multiplied by alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Dropout on the adapter's input."""
+    target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    """Names of the linear layers that get an adapter."""
+
+
+class FullConfig(StrictModel):
+    """Train every weight."""
+
+    type: Literal["full"] = "full"
+
+
+class ScratchConfig(StrictModel):
+    """Make a new Llama with its own BPE tokenizer from the training text, and train every weight."""
+
+    type: Literal["scratch"] = "scratch"
+    vocabulary_size: int = Field(2048, ge=300)
+    """Tokens of the BPE tokenizer trained on the data."""
+    hidden_size: int = Field(256, ge=32)
+    """Width of the residual stream."""
+    num_layers: int = Field(5, ge=1)
+    """Transformer blocks."""
+    head_size: int = Field(32, ge=8)
+    """Width of one attention head; vLLM's kernels want 32 or 64."""
+    intermediate_size: int = Field(704, ge=32)
+    """Width of the gated MLP."""
+    context_length: int = Field(2048, ge=64)
+    """Longest sequence the model is made for, in tokens."""
+
+
+Method = Annotated[LoraConfig | FullConfig | ScratchConfig, Field(discriminator="type")]
+
+
+class FileDataConfig(StrictModel):
+    """Chat JSONL on disk."""
+
+    type: Literal["file"] = "file"
+    path: str
+    """One conversation a line: {"messages": [{"role", "content"}, ...]}."""
+
+
+class ReadingDataConfig(StrictModel):
+    """Synthetic reading comprehension, made by `tunesmith.datasets.reading` (what tiny-reader learns from)."""
+
+    type: Literal["reading"] = "reading"
+    num_examples: int = Field(..., ge=1)
+    """Conversations to make; each holds several questions on one set of sources."""
+
+
+TrainData = Annotated[FileDataConfig | ReadingDataConfig, Field(discriminator="type")]
+
+
+class ResourcesConfig(StrictModel):
+    """What the run asks of the Ray cluster."""
+
+    num_workers: int = Field(2, ge=1)
+    """Ray Train workers; one process each."""
+    cpus_per_worker: float = Field(1, gt=0)
+    """Logical CPUs a worker reserves."""
+    gpus_per_worker: float = Field(0, ge=0)
+    """GPUs a worker reserves; above 0 the run uses NCCL and bf16 kernels of the GPU."""
+    max_failures: int = Field(3, ge=0)
+    """Worker losses that a run survives by restarting from its last checkpoint."""
+
+
+class TrainConfig(StrictModel):
+    """From chat JSONL to a registered model version."""
+
+    verb: Literal["train"] = "train"
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    """Name of the run. The same name again resumes it from its last checkpoint."""
+    model: str = "tiny-reader"
+    """Base model: a shipped one, a folder, or a Hugging Face name. Not used by `method.type: scratch`."""
+    suffix: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    """Third part of the version's name; the run's name if unset."""
+    data: TrainData
+    """Where the examples come from."""
+    method: Method = LoraConfig()
+    """Which weights are trained."""
+    sequence_length: int = Field(1024, ge=16)
+    """Tokens of one packed row."""
+    packing: bool = True
+    """Lay several examples into one row; attention and positions stay apart."""
+    loss_on: Literal["assistant", "all"] = "assistant"
+    """Tokens that count in the loss: assistant turns only, or the whole text (for training from scratch)."""
+    num_epochs: float = Field(1, gt=0)
+    """Passes over the data; `max_steps` wins where both are set."""
+    max_steps: int | None = Field(None, ge=1)
+    """Optimizer steps."""
+    micro_batch_size: int = Field(4, ge=1)
+    """Rows per worker and forward pass."""
+    global_batch_size: int = Field(8, ge=1)
+    """Rows per optimizer step, over all workers."""
+    learning_rate: float = Field(2e-4, gt=0)
+    """Peak learning rate of AdamW."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps of linear warm-up."""
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    """What the learning rate does after the warm-up."""
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW's weight decay."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients are clipped to this norm."""
+    bf16: bool = True
+    """Compute in bfloat16 (weights of the optimizer stay in float32)."""
+    zero_stage: Literal[0, 1, 2, 3] = 2
+    """DeepSpeed ZeRO stage (arXiv:1910.02054)."""
+    offload_optimizer: bool = False
+    """Keep optimizer states in CPU memory (GPU runs)."""
+    offload_param: bool = False
+    """Keep parameters in CPU memory (ZeRO 3 on GPUs)."""
+    checkpoint_every_steps: int = Field(50, ge=1)
+    """Steps between checkpoints."""
+    num_checkpoints_kept: int = Field(2, ge=1)
+    """Newest checkpoints that stay on disk."""
+    seed: int = 17
+    """Seed of weights, data order and dropout."""
+    resources: ResourcesConfig = ResourcesConfig()
+    """Workers and what each of them holds."""
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> TrainConfig:
+        rows = self.micro_batch_size * self.resources.num_workers
+        if self.global_batch_size % rows:
+            raise ValueError(
+                f"global_batch_size={self.global_batch_size} is not a multiple of micro_batch_size="
+                f"{self.micro_batch_size} x resources.num_workers={self.resources.num_workers}. "
+                f"Use {max(1, self.global_batch_size // rows) * rows}"
+            )
+        return self
+
+    @property
+    def gradient_accumulation_steps(self) -> int:
+        """Forward passes of each worker per optimizer step."""
+        return self.global_batch_size // (self.micro_batch_size * self.resources.num_workers)

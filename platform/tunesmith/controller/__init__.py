@@ -1,0 +1,1 @@
+"""The loop that makes wanted true: served models follow the registry."""

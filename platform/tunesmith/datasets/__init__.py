@@ -1,0 +1,1 @@
+"""JSONL in and out: validate, build, make."""

@@ -1,0 +1,1 @@
+"""Synthetic reading comprehension: invented entities, facts in plain sentences, questions about them."""

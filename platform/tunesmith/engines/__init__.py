@@ -1,0 +1,1 @@
+"""COMPUTE: embedders and generators behind small protocols; heavy libraries load inside."""

@@ -1,0 +1,136 @@
+"""Every error a user can meet.
+
+One tree. A message says what is wrong, with which value, and the way out. The HTTP edge turns an
+error into an OpenAI error body by `http_status`, `type` and `code`; the command line prints the
+message on one line and leaves with `exit_code` (1: the work failed, 2: it was asked wrongly).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class PlatformError(Exception):
+    """An error with a message for its user.
+
+    Args:
+        message: one sentence or two: what is wrong, with which value, and the way out.
+        param: the request field or config path at fault, if there is one.
+        code: a short machine-readable reason, if the class default is too broad.
+    """
+
+    http_status = 500
+    exit_code = 1
+    type = "server_error"
+    default_code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.default_code
+
+
+class ConfigError(PlatformError):
+    """A recipe, a flag or a request field is wrong; nothing was started."""
+
+    http_status = 400
+    exit_code = 2
+    type = "invalid_request_error"
+
+    @classmethod
+    def from_faults(cls, where: str, faults: Sequence[str]) -> ConfigError:
+        """Join all faults of one file or request into one error.
+
+        Args:
+            where: the file or request that holds the faults.
+            faults: one line each, already in the form `path=value what. way out.`
+
+        Returns:
+            An error whose message has one line a fault.
+        """
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        return cls(f"{where} has {len(faults)} fault{'s' if len(faults) != 1 else ''}:\n{lines}")
+
+
+class DataError(PlatformError):
+    """Training or evaluation data is wrong; the message names file and line."""
+
+    http_status = 400
+    type = "invalid_request_error"
+    default_code = "invalid_data"
+
+
+class DocumentError(PlatformError):
+    """One document cannot be read; an ingest reports it and goes on with the rest."""
+
+    http_status = 400
+    type = "invalid_request_error"
+    default_code = "unreadable_document"
+
+
+class AuthenticationError(PlatformError):
+    """No API key, or one that is not known."""
+
+    http_status = 401
+    type = "authentication_error"
+    default_code = "invalid_api_key"
+
+
+class NotFoundError(PlatformError):
+    """The named thing does not exist in this project."""
+
+    http_status = 404
+    type = "invalid_request_error"
+    default_code = "not_found"
+
+
+class ModelNotFoundError(NotFoundError):
+    """No model, version or alias has this name."""
+
+    default_code = "model_not_found"
+
+
+class ConflictError(PlatformError):
+    """The request contradicts what exists: a second `up`, a busy port, a taken name."""
+
+    http_status = 409
+    type = "conflict_error"
+    default_code = "conflict"
+
+
+class StaleAttemptError(ConflictError):
+    """A write came from an attempt that a later one has replaced; it changed nothing."""
+
+    default_code = "stale_attempt"
+
+
+class UnavailableError(PlatformError):
+    """A part that should answer does not (yet); trying again later is right."""
+
+    http_status = 503
+    type = "server_error"
+    default_code = "unavailable"
+
+
+class StorageError(PlatformError):
+    """Bytes could not be written or read: a full disk, a missing mount, no permission."""
+
+    http_status = 507
+    type = "server_error"
+    default_code = "storage"
+
+
+class DependencyError(PlatformError):
+    """A package, command or device that this verb needs is not installed here."""
+
+    http_status = 500
+    exit_code = 2
+    type = "server_error"
+    default_code = "missing_dependency"
+
+
+class TrainingError(PlatformError):
+    """A run ended without a version; the message says at which step and where its log is."""
+
+    default_code = "training_failed"

@@ -1,0 +1,1 @@
+"""FLOW 4: sample x arm -> answer -> scores -> paired comparison -> decision."""

@@ -1,0 +1,1 @@
+"""The HTTP edge: every request enters here."""

@@ -1,0 +1,1 @@
+"""FLOW 1: files -> documents -> chunks -> embeddings -> a searchable store."""

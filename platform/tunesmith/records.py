@@ -1,0 +1,251 @@
+"""The nouns that flow, in flow order: documents, hits, answers, examples, versions, scores.
+
+Frozen dataclasses: nothing downstream may change what upstream said. Pydantic stands at the
+borders (YAML, JSONL, HTTP) and turns what comes in into these.
+
+    file -> Document -> Chunk -> Hit -> Source -> Answer(Citation...)
+    line -> Example -> run -> ModelVersion
+    Sample x Arm -> ArmAnswer -> scores -> decision
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+DEFAULT_PROJECT = "default"
+"""The project that owns everything until there are more; it stands in every key from the first commit."""
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One readable file, as text.
+
+    Attributes:
+        path: its name inside the store, relative to the ingested folder, `/` between parts.
+        title: the first heading, or the file's stem.
+        text: the whole text; every offset below counts characters of this string.
+        content_hash: SHA-256 (hex) of the file's bytes.
+    """
+
+    path: str
+    title: str
+    text: str
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A stretch of one document that is embedded and searched as a whole.
+
+    Attributes:
+        id: deterministic: SHA-256 over store, path, position and text, so that upserts are idempotent.
+        document: path of the document it comes from.
+        title: title of that document.
+        position: 0 for the first chunk of the document.
+        start: first character, counted in the document's text.
+        end: one past the last character.
+        text: `document.text[start:end]`.
+    """
+
+    id: str
+    document: str
+    title: str
+    position: int
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that a search returned; `score` is larger for better, whatever the backend says."""
+
+    chunk: Chunk
+    score: float
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A hit as the model sees it: numbered from 1 in prompt order."""
+
+    number: int
+    hit: Hit
+
+
+CitationStatus = Literal["verified", "attributed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A span of a source that supports a sentence of the answer.
+
+    Attributes:
+        number: the source's number in the prompt.
+        document: path of the cited document.
+        start: first character of the span, in the document's text.
+        end: one past its last character.
+        text: the span itself.
+        status: `verified`: the model named this source and the source supports the sentence;
+            `attributed`: the model named none or a wrong one, and the platform found the source.
+    """
+
+    number: int
+    document: str
+    start: int
+    end: int
+    text: str
+    status: CitationStatus
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSentence:
+    """One sentence of an answer, with the citations that hold; without any it is unsupported."""
+
+    text: str
+    citations: tuple[Citation, ...]
+
+    @property
+    def supported(self) -> bool:
+        """Whether at least one source supports the sentence."""
+        return bool(self.citations)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said, checked against the sources it was given.
+
+    Attributes:
+        text: the engine's decoded tokens, unchanged.
+        abstained: whether the answer says that the documents do not hold it.
+        sentences: the answer taken apart, each with its checked citations.
+        sources: the numbered sources of the prompt.
+    """
+
+    text: str
+    abstained: bool
+    sentences: tuple[CheckedSentence, ...]
+    sources: tuple[Source, ...]
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """All citations that hold, in the order of the sentences."""
+        return tuple(citation for sentence in self.sentences for citation in sentence.citations)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+    weight: int = 1
+    """0 keeps an assistant turn out of the loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training conversation, with the place it came from for error messages."""
+
+    messages: tuple[Message, ...]
+    file: str
+    line: int
+
+
+VersionKind = Literal["adapter", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a model version comes from: enough to make it again.
+
+    Attributes:
+        base: name of the base model.
+        data_hash: SHA-256 over the training file's bytes.
+        config: the resolved recipe.
+        seed: the run's seed.
+        metrics: the last values of the run (loss, tokens, tokens_per_second, steps).
+        code_version: Tunesmith's version.
+        job_id: the job that made it.
+    """
+
+    base: str
+    data_hash: str
+    config: Mapping[str, Any]
+    seed: int
+    metrics: Mapping[str, float]
+    code_version: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """An immutable trained model: a LoRA adapter or full weights, safetensors and JSON only.
+
+    Attributes:
+        name: `ft:<base>:<project>:<suffix>:<id>`; its name in the API.
+        kind: `adapter` (served on its base) or `full` (a base of its own).
+        path: folder with the files, relative to the object store.
+        created_at: Unix seconds.
+    """
+
+    name: str
+    project_id: str
+    base: str
+    kind: VersionKind
+    path: str
+    created_at: int
+    lineage: Lineage
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A stable name that points at a model and may bind vector stores and instructions."""
+
+    name: str
+    project_id: str
+    model: str
+    stores: tuple[str, ...] = ()
+    instructions: str | None = None
+
+
+JobState = Literal["queued", "running", "publishing", "succeeded", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A piece of work with one id for life.
+
+    Attributes:
+        id: `ftjob-...`; also the name of the Ray Train run.
+        name: the recipe's run name; unique in the project.
+        state: what was last observed.
+        fence: number of the newest attempt; writes of older ones are refused.
+        fingerprint: hash of what must stay equal for a resume: resolved recipe and data.
+        model: the registered version, once there is one.
+    """
+
+    id: str
+    project_id: str
+    name: str
+    state: JobState
+    fence: int
+    fingerprint: str
+    config: Mapping[str, Any]
+    created_at: int
+    model: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepMetrics:
+    """What a run measured at one optimizer step; keyed by (job, step)."""
+
+    job_id: str
+    step: int
+    fence: int
+    values: Mapping[str, float] = field(default_factory=dict)

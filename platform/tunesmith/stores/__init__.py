@@ -1,0 +1,1 @@
+"""REMEMBER: metadata, bytes, vectors, versions. Protocols stand apart from their backends."""

@@ -1,0 +1,226 @@
+"""Metadata: projects, keys, stores, documents, jobs, attempts, metrics, versions, aliases.
+
+SQLAlchemy on SQLite (one machine) or Postgres (a cluster), with the same Alembic migrations.
+`project_id` stands in every row. Sessions are short: open, do one thing, commit.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import JSON, ForeignKey, ForeignKeyConstraint, UniqueConstraint, create_engine, event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from tunesmith.config.home import Home
+from tunesmith.errors import StorageError
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}
+
+
+class ProjectRow(Base):
+    """A tenant; everything else belongs to one."""
+
+    __tablename__ = "projects"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[int]
+
+
+class ApiKeyRow(Base):
+    """An API key, by its hash alone."""
+
+    __tablename__ = "api_keys"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+    key_hash: Mapped[str] = mapped_column(unique=True)
+    hint: Mapped[str]
+    created_at: Mapped[int]
+    revoked_at: Mapped[int | None]
+
+
+class VectorStoreRow(Base):
+    """A named set of documents; the row says which collection holds its vectors."""
+
+    __tablename__ = "vector_stores"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+    collection: Mapped[str]
+    embedder: Mapped[str]
+    created_at: Mapped[int]
+
+
+class DocumentRow(Base):
+    """What an ingest knows of one file: enough to see whether it changed."""
+
+    __tablename__ = "documents"
+    store_id: Mapped[str] = mapped_column(ForeignKey("vector_stores.id"), primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    title: Mapped[str]
+    content_hash: Mapped[str]
+    chunking: Mapped[str]
+    num_chunks: Mapped[int]
+    ingested_at: Mapped[int]
+
+
+class JobRow(Base):
+    """One piece of work, one id for life."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    name: Mapped[str]
+    wanted: Mapped[str]
+    state: Mapped[str]
+    fence: Mapped[int]
+    fingerprint: Mapped[str]
+    config: Mapped[dict[str, Any]]
+    created_at: Mapped[int]
+    finished_at: Mapped[int | None]
+    model: Mapped[str | None]
+    error: Mapped[str | None]
+
+
+class AttemptRow(Base):
+    """One try at a job; its number is the fence of every write it makes."""
+
+    __tablename__ = "attempts"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    fence: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    started_at: Mapped[int]
+    finished_at: Mapped[int | None]
+    outcome: Mapped[str | None]
+    events_cursor: Mapped[int] = mapped_column(default=0)
+
+
+class MetricRow(Base):
+    """What was measured at one optimizer step; a later attempt's value replaces an earlier one's."""
+
+    __tablename__ = "metrics"
+    job_id: Mapped[str] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    fence: Mapped[int]
+    project_id: Mapped[str]
+    values: Mapped[dict[str, Any]] = mapped_column("measured")
+    __table_args__ = (ForeignKeyConstraint(["job_id", "fence"], ["attempts.job_id", "attempts.fence"]),)
+
+
+class ModelVersionRow(Base):
+    """An immutable trained model."""
+
+    __tablename__ = "model_versions"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    base: Mapped[str]
+    kind: Mapped[str]
+    path: Mapped[str]
+    created_at: Mapped[int]
+    job_id: Mapped[str] = mapped_column(unique=True)
+    lineage: Mapped[dict[str, Any]]
+
+
+class AliasRow(Base):
+    """A stable name that points at a model."""
+
+    __tablename__ = "aliases"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str]
+    stores: Mapped[list[str]]
+    instructions: Mapped[str | None]
+    updated_at: Mapped[int]
+
+
+class Database:
+    """A migrated database; hands out sessions that commit at the end or roll back.
+
+    Args:
+        url: SQLAlchemy URL, `sqlite:///...` or `postgresql+psycopg://...`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _set_sqlite_pragmas)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction.
+
+        Yields:
+            A session; committed when the block ends well.
+
+        Raises:
+            StorageError: the database cannot be read or written (a full disk, no permission).
+        """
+        try:
+            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except OperationalError as error:
+            raise StorageError(
+                f"The database {self.url} cannot be used: {error.orig}. Free some disk space or check the path."
+            ) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA busy_timeout=15000")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def open_home_database(home: Home) -> Database:
+    """Open the home's database, made and migrated if need be; several processes may do so at once.
+
+    Args:
+        home: the installation.
+
+    Returns:
+        The database at the newest schema.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    try:
+        home.root.mkdir(parents=True, exist_ok=True)
+        with (home.root / ".migration.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            migrate(home.database_url)
+    except OSError as error:
+        raise StorageError(f"{home.root} cannot be written: {error.strerror}. Set TUNESMITH_HOME elsewhere.") from error
+    except OperationalError as error:
+        raise StorageError(f"{home.root} cannot be written: {error.orig}. Free some disk space.") from error
+    return Database(home.database_url)
+
+
+def migrate(url: str) -> None:
+    """Bring a database to the newest schema.
+
+    Args:
+        url: SQLAlchemy URL.
+    """
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    command.upgrade(config, "head")
