@@ -5,10 +5,29 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_ABBREVIATIONS = ("e.g", "i.e", "etc", "approx", "no", "nos", "mr", "mrs", "ms", "dr", "st", "vs", "fig", "cf", "inc", "ltd")
+_ABBREVIATIONS = (
+    "e.g",
+    "i.e",
+    "etc",
+    "approx",
+    "no",
+    "nos",
+    "mr",
+    "mrs",
+    "ms",
+    "dr",
+    "st",
+    "vs",
+    "fig",
+    "cf",
+    "inc",
+    "ltd",
+)
 # A sentence ends at . ! or ? (with closing quotes or brackets), before white space and something that
 # can open a sentence; a line break ends one too where the line before is a heading or a list item.
-_END = re.compile(r"""[.!?]["')\]]*(?=\s+["'(\[]?[A-Z0-9])|[。！？]|\n\s*\n|\n(?=\s*(?:[-*+•]|\d+[.)]|\#{1,6}|\|)\s)""")
+_END = re.compile(
+    r"""[.!?]["')\]]*(?=\s+["'(\[]?[A-Z0-9])|[。！？]|\n\s*\n|\n(?=\s*(?:[-*+•]|\d+[.)]|\#{1,6}|\|)\s)"""
+)
 
 
 @dataclass(frozen=True, slots=True)
