@@ -6,9 +6,8 @@ import re
 
 from tunesmith.rag.prompt import ABSTENTION
 
-_HOLDERS = (
-    r"(?:documents?|sources?|context|text|excerpts?|passages?|information provided|provided information)"
-)
+_HOLDERS = r"(?:documents?|sources?|context|text|excerpts?|passages?|information)(?: provided)?"
+_GIVEN = r"(?:(?:none of |any of )?(?:the|these|those) )?(?:given |provided )?"
 _NOT = r"(?:do not|does not|did not|don't|doesn't|didn't|cannot|can not|can't)"
 _HOLD = r"(?:say|state|mention|contain|hold|specify|provide|include|answer|tell|give|explain|cover)"
 _HELD = r"(?:said|stated|mentioned|contained|specified|provided|given|covered|answered)"
