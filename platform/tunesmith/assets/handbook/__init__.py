@@ -1,0 +1,1 @@
+"""The handbook of Halden Loom Works, an invented company: the sample corpus."""
