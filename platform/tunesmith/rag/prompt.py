@@ -23,10 +23,7 @@ ABSTENTION = "The documents do not say."
 
 _MARKUP = re.compile(r"^(?:#{1,6}|[-*+•]|\d+[.)])\s+")
 
-DEFAULT_INSTRUCTIONS = (
-    "Answer the question from the numbered sources. Put the number of the source after the answer, like [1]. "
-    f"If the sources do not hold the answer, say: {ABSTENTION}"
-)
+DEFAULT_INSTRUCTIONS = f"Answer from the numbered sources and cite them like [1]. If they do not hold the answer, say: {ABSTENTION}"
 """Instructions where the request and the alias give none."""
 
 

@@ -1,0 +1,243 @@
+"""One conversation: a few numbered sources of invented facts, and questions that they answer or do not.
+
+    the sources hold      Velmora opened in 1912; Velmora is 40 metres tall; Tarn Hall opened in 1877
+    answerable            When did Velmora open?      -> 1912 [1]
+    unanswerable          How tall is Tarn Hall?      -> The documents do not say.
+
+What is not answered is never far away: the asked entity stands there with other relations, and the asked
+relation with other entities.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tunesmith.datasets.reading.names import NAME_FRAMES, NameMaker, Split
+from tunesmith.datasets.reading.relations import Relation, all_options, load_relations
+from tunesmith.datasets.reading.values import ValueMaker
+from tunesmith.rag.prompt import ABSTENTION, DEFAULT_INSTRUCTIONS, render_source
+from tunesmith.records import Message
+
+_ARTICLE = re.compile(r"\ba (?=[aeiou](?!ni|ne\b|u))")
+_KINDS = ("person", "place", "company", *NAME_FRAMES)
+_OPENERS = ("In fact, ", "As far as is known, ", "By all accounts, ", "Today, ", "In short, ", "According to the file, ",
+            "In addition, ", "Of course, ", "For the record, ", "Since last spring, ", "Note that ", "Officially, ")  # fmt: skip
+_FILLERS = (
+    "This page was checked by the office.", "Please read it with care.", "More can be found on the notice board.",
+    "Nothing else is known about this.", "The list is updated from time to time.", "Several people have asked about it.",
+    "The text below replaces all earlier versions.", "Visitors often ask for details.", "It has been so for a long time.",
+    "See also the next section.", "Overview", "General information", "Details", "Notes", "Background and history",
+    "The reasons were never written down.", "Ask the front desk when in doubt.", "January edition", "Edition 4",
+)  # fmt: skip
+_OTHER_INSTRUCTIONS = (
+    "You are a helpful assistant.",
+    "Answer from the sources. Cite them.",
+    "Use only the sources below. If they do not contain the answer, say so.",
+    "Read the sources and answer briefly.",
+    'Answer from the sources with strict JSON: {"answer": "...", "sources": [1]}. '
+    'If the sources do not hold the answer: {"answer": null, "sources": []}.',
+    "If the context doesn't contain the answer, say so. Always cite which document you're referencing.",
+    "You answer questions about our handbook. Be short and exact.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a conversation is, and from which side of the splits its parts come.
+
+    Attributes:
+        split: side of names and values.
+        held_out_phrasings: statements and questions that training never sees.
+        max_sources: most sources in one prompt.
+        max_sentences: most facts in one source.
+        max_questions: most questions asked on one set of sources.
+        unanswerable: share of questions that the sources do not answer.
+    """
+
+    split: Split = "train"
+    held_out_phrasings: bool = False
+    max_sources: int = 5
+    max_sentences: int = 4
+    max_questions: int = 6
+    unanswerable: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A relation that holds between an entity and a value."""
+
+    entity: str
+    relation: Relation
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question with its answer; `value` and `number` are None where the sources do not answer."""
+
+    question: str
+    value: str | None
+    number: int | None
+
+    @property
+    def answer(self) -> str:
+        """The answer as the reader gives it: `value [n]` or the abstention."""
+        return ABSTENTION if self.value is None else f"{self.value} [{self.number}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Rendered sources and the questions on them."""
+
+    instructions: str
+    sources: tuple[str, ...]
+    turns: tuple[Turn, ...]
+
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation as chat turns; the sources stand in the first user turn, as in serving."""
+        lines = "\n".join(render_source(number, text) for number, text in enumerate(self.sources, 1))
+        messages = [Message("system", self.instructions)]
+        for position, turn in enumerate(self.turns):
+            question = f"Question: {turn.question}"
+            messages.append(Message("user", f"Sources:\n{lines}\n\n{question}" if position == 0 else question))
+            messages.append(Message("assistant", turn.answer))
+        return tuple(messages)
+
+
+class ConversationMaker:
+    """Makes conversations of one shape, one after the other, from one seed.
+
+    Args:
+        shape: their size and their side of the splits.
+        seed: the seed; equal seeds make equal conversations.
+    """
+
+    def __init__(self, shape: Shape, *, seed: int) -> None:
+        self._shape = shape
+        self._rng = random.Random(f"{seed}-{shape}")
+        self._relations = load_relations()
+        self._by_kind: dict[str, list[Relation]] = {}
+        for relation in self._relations:
+            self._by_kind.setdefault(relation.subject or "listed", []).append(relation)
+        self._names = NameMaker(self._rng, shape.split)
+        self._values = ValueMaker(self._rng, shape.split, self._names, all_options(self._relations))
+
+    def make(self) -> Conversation:
+        """Make the next conversation."""
+        facts = self._facts()
+        groups = self._group(facts)
+        sources = tuple(self._paragraph(group) for group in groups)
+        number_of = {id(fact): number for number, group in enumerate(groups, 1) for fact in group}
+        count = self._rng.randint((self._shape.max_questions + 1) // 2, self._shape.max_questions)
+        turns = tuple(dict.fromkeys(self._turn(facts, number_of) for _ in range(count)))
+        plain = self._rng.random() < 0.6
+        return Conversation(
+            DEFAULT_INSTRUCTIONS if plain else self._rng.choice(_OTHER_INSTRUCTIONS), sources, turns
+        )
+
+    def _facts(self) -> list[Fact]:
+        rng, shape = self._rng, self._shape
+        wanted = rng.randint(1, shape.max_sources) * rng.randint(1, shape.max_sentences)
+        facts: dict[tuple[str, str], Fact] = {}
+        while len(facts) < wanted:
+            for fact in self._cluster(rng.randint(1, max(1, wanted - len(facts)))):
+                facts.setdefault((fact.entity, fact.relation.name), fact)
+        return list(facts.values())
+
+    def _cluster(self, size: int) -> list[Fact]:
+        """Facts that are easily confused: entities of one kind that share some of their relations."""
+        rng = self._rng
+        if rng.random() < 0.3:
+            relation = rng.choice(self._by_kind["listed"])
+            subjects = rng.sample(relation.subjects, min(rng.randint(1, 3), len(relation.subjects)))
+            return [self._fact(subject, relation) for subject in subjects][:size]
+        kind = rng.choice(_KINDS)
+        entities = [self._names.of(kind) for _ in range(rng.randint(1, 3))]
+        relations = [self._relation(kind) for _ in range(rng.randint(1, 4))]
+        pairs = [(entity, relation) for entity in entities for relation in relations if rng.random() < 0.7]
+        return [self._fact(entity, relation) for entity, relation in pairs[:size]]
+
+    def _relation(self, kind: str) -> Relation:
+        written = self._by_kind.get(kind, ())
+        return self._rng.choice(written if written and self._rng.random() < 0.7 else self._by_kind["any"])
+
+    def _fact(self, entity: str, relation: Relation) -> Fact:
+        return Fact(entity, relation, self._values.of(relation.value))
+
+    def _group(self, facts: Sequence[Fact]) -> list[list[Fact]]:
+        """Deal the facts to sources: mostly what belongs together stays together."""
+        rng, groups = self._rng, list[list[Fact]]()
+        shuffled = rng.random() < 0.3
+        for fact in rng.sample(facts, len(facts)) if shuffled else facts:
+            open_group = groups and len(groups[-1]) < self._shape.max_sentences and rng.random() < 0.75
+            full = len(groups) >= self._shape.max_sources
+            if open_group or full:
+                groups[-1 if open_group else rng.randrange(len(groups))].append(fact)
+            else:
+                groups.append([fact])
+        rng.shuffle(groups)
+        return groups
+
+    def _paragraph(self, group: Sequence[Fact]) -> str:
+        sentences = []
+        for position, fact in enumerate(group):
+            follows = position > 0 and group[position - 1].entity == fact.entity
+            sentences.append(self._sentence(fact, pronoun=follows and self._rng.random() < 0.5))
+            if self._rng.random() < 0.08:
+                sentences.append(self._rng.choice(_FILLERS))
+        if self._rng.random() < 0.12:
+            sentences.insert(0, f"{group[0].entity.removeprefix('the ').capitalize()}\n\n")
+        return " ".join(sentences).replace("\n\n ", "\n\n")
+
+    def _sentence(self, fact: Fact, *, pronoun: bool) -> str:
+        statements, _ = fact.relation.phrasings(held_out=self._shape.held_out_phrasings)
+        frame = self._rng.choice(statements)
+        if pronoun and fact.relation.subject not in (None, "person"):
+            frame = frame.replace("{s}'s", "its").replace("{s}", "it")
+        sentence = _ARTICLE.sub("an ", frame.format(s=fact.entity, v=fact.value))
+        if self._rng.random() < 0.12:
+            opener = self._rng.choice(_OPENERS)
+            keep = frame.startswith("{") or not frame.split()[0] in ("The", "In", "For", "At", "With", "On", "It", "A", "An")
+            sentence = opener + (sentence if keep else sentence[0].lower() + sentence[1:])
+        return sentence[0].upper() + sentence[1:]
+
+    def _turn(self, facts: Sequence[Fact], number_of: dict[int, int]) -> Turn:
+        if self._rng.random() < self._shape.unanswerable:
+            entity, relation = self._absent(facts)
+            return Turn(self._ask(entity, relation), None, None)
+        fact = self._rng.choice(facts)
+        return Turn(self._ask(fact.entity, fact.relation), fact.value, number_of[id(fact)])
+
+    def _absent(self, facts: Sequence[Fact]) -> tuple[str, Relation]:
+        """A pair that no source states: known entity, known relation, or (seldom) neither."""
+        rng = self._rng
+        stated = {(fact.entity, fact.relation.name) for fact in facts}
+        while True:
+            known, other = rng.choice(facts), rng.choice(facts)
+            choices = [(known.entity, other.relation), self._other_relation(known), self._other_entity(known)]
+            entity, relation = rng.choice(choices)
+            same_kind = relation.subject == known.relation.subject or "any" in (relation.subject, known.relation.subject)
+            if (entity, relation.name) not in stated and same_kind:
+                return entity, relation
+
+    def _other_relation(self, known: Fact) -> tuple[str, Relation]:
+        relation = known.relation
+        if relation.subject is None:
+            return self._other_entity(known)
+        kind = relation.subject if relation.subject != "any" else "place"
+        return known.entity, self._relation(kind)
+
+    def _other_entity(self, known: Fact) -> tuple[str, Relation]:
+        relation = known.relation
+        if relation.subject is None:
+            return self._rng.choice(relation.subjects), relation
+        kind = relation.subject if relation.subject != "any" else self._rng.choice(_KINDS)
+        return self._names.of(kind), relation
+
+    def _ask(self, entity: str, relation: Relation) -> str:
+        _, questions = relation.phrasings(held_out=self._shape.held_out_phrasings)
+        question = self._rng.choice(questions).format(s=entity)
+        return question[0].upper() + question[1:]
