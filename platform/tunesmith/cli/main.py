@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from tunesmith.cli.data import app as data
+from tunesmith.cli.train import train
 from tunesmith.errors import PlatformError
 
 app = typer.Typer(
@@ -16,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(data, name="data")
+app.command()(train)
 
 
 def main() -> None:

@@ -46,6 +46,15 @@ class ScratchConfig(StrictModel):
     context_length: int = Field(2048, ge=64)
     """Longest sequence the model is made for, in tokens."""
 
+    @model_validator(mode="after")
+    def _heads_divide(self) -> ScratchConfig:
+        if self.hidden_size % self.head_size:
+            raise ValueError(
+                f"method.hidden_size={self.hidden_size} is not a multiple of method.head_size={self.head_size}. "
+                f"Use {self.hidden_size // self.head_size * self.head_size or self.head_size}"
+            )
+        return self
+
 
 Method = Annotated[LoraConfig | FullConfig | ScratchConfig, Field(discriminator="type")]
 
@@ -122,6 +131,8 @@ class TrainConfig(StrictModel):
     """Gradients are clipped to this norm."""
     bf16: bool = True
     """Compute in bfloat16 (weights of the optimizer stay in float32)."""
+    gradient_checkpointing: bool = False
+    """Compute activations again in the backward pass: less memory, about a third slower."""
     zero_stage: Literal[0, 1, 2, 3] = 2
     """DeepSpeed ZeRO stage (arXiv:1910.02054)."""
     offload_optimizer: bool = False

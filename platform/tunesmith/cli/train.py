@@ -1,0 +1,37 @@
+"""`tunesmith train`: fine-tune a model and register it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")],
+    overrides: Annotated[list[str], typer.Option("--set", help="Override a field: path.to.field=value.")] = [],  # noqa: B006
+    fresh: Annotated[bool, typer.Option(help="Begin anew under a name that was used before.")] = False,
+    home: Annotated[str | None, typer.Option(help="Home folder; default TUNESMITH_HOME or ~/.tunesmith.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the version as JSON.")] = False,
+) -> None:
+    """Fine-tune on the Ray cluster at hand; the same command again goes on where it stopped."""
+    from tunesmith.config.home import Home
+    from tunesmith.config.recipe import load_recipe
+    from tunesmith.config.train import TrainConfig
+    from tunesmith.train.run import run_training
+    from tunesmith.train.watch import make_watcher
+
+    config = load_recipe(recipe, TrainConfig, overrides)
+    watcher = make_watcher()
+    try:
+        result = run_training(config, home=Home.locate(home), watcher=watcher, fresh=fresh)
+    finally:
+        watcher.close()
+    metrics = dict(result.version.lineage.metrics)
+    if as_json:
+        print(json.dumps({"model": result.version.name, "job": result.job.id, "trained": result.trained, **metrics}))
+        return
+    if not result.trained:
+        print(f'Run "{config.name}" has succeeded before; nothing to do. Start over with --fresh.')
+    print(f"{result.version.name}  ({metrics['steps']:.0f} steps, loss {metrics['loss']:.4f})")

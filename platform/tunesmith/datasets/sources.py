@@ -1,0 +1,53 @@
+"""From the `data:` part of a recipe to examples, and to a hash that says whether they changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from tunesmith.config.train import FileDataConfig, TrainData
+from tunesmith.datasets.chat import load_chat
+from tunesmith.errors import DataError
+from tunesmith.records import Example
+
+
+def load_examples(data: TrainData, *, seed: int) -> tuple[Example, ...]:
+    """Read or make the examples of a run.
+
+    Args:
+        data: the recipe's `data`.
+        seed: the recipe's seed; synthetic data depends on it.
+
+    Returns:
+        The conversations.
+
+    Raises:
+        DataError: the file is missing or has bad lines.
+    """
+    if isinstance(data, FileDataConfig):
+        return load_chat(data.path)
+    from tunesmith.datasets.reading.generate import make_examples
+
+    return tuple(make_examples(data.num_examples, seed=seed))
+
+
+def hash_data(data: TrainData) -> str:
+    """Hash what the examples come from: the file's bytes, or the generator's settings.
+
+    Args:
+        data: the recipe's `data`.
+
+    Returns:
+        SHA-256, hex.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    if not isinstance(data, FileDataConfig):
+        return hashlib.sha256(json.dumps(data.model_dump(), sort_keys=True).encode()).hexdigest()
+    try:
+        with Path(data.path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{data.path} cannot be read: {error.strerror}. Check data.path.") from error

@@ -1,0 +1,81 @@
+"""The Ray cluster at hand: the one this process is told of, the running platform's, or one of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tunesmith.config.home import Home
+from tunesmith.config.train import ResourcesConfig
+from tunesmith.errors import UnavailableError
+from tunesmith.stores.platform_file import read_running
+
+
+@contextmanager
+def ray_session(home: Home, resources: ResourcesConfig) -> Iterator[None]:
+    """Be connected to Ray while the block runs; a cluster started for it ends with it.
+
+    Args:
+        home: the installation; its running platform is used if there is one.
+        resources: what the run needs; an own cluster has that many logical CPUs.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        UnavailableError: the cluster at the given address does not answer.
+    """
+    address = cluster_address(home)
+    import ray  # only now: Ray reads its environment as it is imported
+
+    temporary = None if address else Path(tempfile.mkdtemp(prefix="ts-"))  # short: Ray puts sockets below it
+    try:
+        _connect(address, resources, temporary)
+        yield
+    finally:
+        ray.shutdown()
+        if temporary:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def cluster_address(home: Home) -> str | None:
+    """Where the cluster is; the platform's own also needs its token in this process's environment.
+
+    Args:
+        home: the installation.
+
+    Returns:
+        `RAY_ADDRESS` (also set inside a Ray job), else the running platform's, else None: start one.
+    """
+    told = os.environ.get("RAY_ADDRESS")
+    if told:
+        return told
+    running = read_running(home)
+    if running is None:
+        return None
+    os.environ.update(running.ray_environment())
+    return running.ray_address
+
+
+def _connect(address: str | None, resources: ResourcesConfig, temporary: Path | None) -> None:
+    import ray
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is None:
+        # The dashboard stays on: without it Ray Train's cleaner floods the log with failed look-ups.
+        cpus = max(1, round(resources.num_workers * resources.cpus_per_worker + 0.5))
+        ray.init(address="local", num_cpus=cpus, _temp_dir=str(temporary), include_dashboard=True, **quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except ConnectionError as error:
+        raise UnavailableError(
+            f"The Ray cluster at {address} does not answer: {' '.join(str(error).split())[:200]}. "
+            "Start it, or unset RAY_ADDRESS to train on this machine."
+        ) from error

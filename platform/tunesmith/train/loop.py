@@ -1,0 +1,127 @@
+"""What each Ray Train worker does: TRL's SFTTrainer on prepared rows, on a DeepSpeed engine.
+
+Heavy imports happen inside the function, in the worker: the driver only names it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith.config.train import TrainConfig
+from tunesmith.errors import PlatformError
+from tunesmith.jobs.events import append_event
+from tunesmith.train.prepare import Prepared
+
+EXPORT = "export"
+"""Folder in the attempt's folder where the trained weights are left for the driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSpec:
+    """All that a worker needs to know.
+
+    Attributes:
+        config: the resolved recipe.
+        prepared: the training set.
+        attempt_folder: events, logs, checkpoints and the export of this attempt; on storage that all nodes share.
+        num_steps: optimizer steps of the whole run.
+    """
+
+    config: TrainConfig
+    prepared: Prepared
+    attempt_folder: Path
+    num_steps: int
+
+    @property
+    def events(self) -> Path:
+        """The attempt's event file."""
+        return self.attempt_folder / "events.jsonl"
+
+    @property
+    def job_folder(self) -> Path:
+        """The job's folder, with all its attempts."""
+        return self.attempt_folder.parent
+
+
+def train_loop_per_worker(settings: dict[str, Any]) -> None:
+    """Train on this worker, from the newest complete checkpoint if there is one.
+
+    Args:
+        settings: `{"spec": LoopSpec}`.
+
+    Raises:
+        PlatformError: the run cannot go on; also told to the driver as a `failed` event.
+    """
+    spec: LoopSpec = settings["spec"]
+    rank = _world_rank()
+    _send_output_to(spec.attempt_folder / f"worker-{rank}.log")
+    try:
+        _train(spec, rank)
+    except PlatformError as error:
+        append_event(spec.events, "failed", error=type(error).__name__, message=error.message)
+        raise
+
+
+def _train(spec: LoopSpec, rank: int) -> None:
+    _prepare_process(spec)
+    from transformers import AutoTokenizer
+
+    from tunesmith.train.export import export_weights
+    from tunesmith.train.model import build_model
+    from tunesmith.train.trainer import build_trainer, training_arguments
+
+    arguments = training_arguments(spec)  # before the model: ZeRO 3 partitions weights as they load
+    tokenizer = AutoTokenizer.from_pretrained(spec.prepared.tokenizer_folder)
+    model = build_model(spec.config, tokenizer)
+    trainer = build_trainer(spec, model, tokenizer, arguments)
+    trainer.train(resume_from_checkpoint=_resume_path(spec))
+    export_weights(trainer, tokenizer, spec.attempt_folder / EXPORT)
+    if rank == 0:
+        append_event(spec.events, "exported", step=trainer.state.global_step)
+
+
+def _resume_path(spec: LoopSpec) -> str | None:
+    from tunesmith.train.checkpoint import newest_complete
+
+    state = newest_complete(spec.job_folder)
+    return str(state.path) if state else None
+
+
+def _prepare_process(spec: LoopSpec) -> None:
+    """Threads, offline sklearn, and accelerate's view of DeepSpeed, before anything heavy is imported."""
+    # transformers imports sklearn wherever it is installed, for a decoding method that training never uses: seconds.
+    sys.modules["sklearn"] = None  # type: ignore[assignment]
+    os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    import torch
+
+    torch.manual_seed(spec.config.seed)
+    if spec.config.resources.gpus_per_worker:
+        return
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // spec.config.resources.num_workers))
+    from accelerate import PartialState
+
+    # Without a configured state accelerate counts one process on a machine without CUDA, and with use_cpu=True it
+    # silently trains with plain DDP instead of DeepSpeed.
+    PartialState(backend="gloo")
+
+
+def _world_rank() -> int:
+    import ray.train
+
+    return int(ray.train.get_context().get_world_rank())
+
+
+def _send_output_to(path: Path) -> None:
+    """Point this process's stdout and stderr at a file: the chatter of DeepSpeed and transformers lands there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)

@@ -1,0 +1,131 @@
+"""From exported weights to a registered version: a folder that is complete or absent, then a name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tunesmith.config.home import Home
+from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
+from tunesmith.errors import StorageError
+from tunesmith.records import Job, Lineage, ModelVersion
+from tunesmith.stores.registry import Registry
+
+MANIFEST = "manifest.json"
+
+
+def version_name(config: TrainConfig, job: Job) -> str:
+    """Name of the version that a job makes: `ft:<base>:<project>:<suffix>:<6 hex>`.
+
+    Args:
+        config: the recipe.
+        job: the job.
+
+    Returns:
+        The same name whenever it is asked.
+    """
+    base = Path(base_name(config)).name
+    return f"ft:{base}:{job.project_id}:{config.suffix or config.name}:{_hex(job)[:6]}"
+
+
+def base_name(config: TrainConfig) -> str:
+    """Name of the base: the recipe's `model`; a model made from scratch is its own base.
+
+    Args:
+        config: the recipe.
+
+    Returns:
+        The name.
+    """
+    return config.suffix or config.name if isinstance(config.method, ScratchConfig) else config.model
+
+
+def publish(
+    export: Path, *, config: TrainConfig, job: Job, lineage: Lineage, home: Home, registry: Registry
+) -> ModelVersion:
+    """Put the weights into a folder of their own and register them; again for the same job changes nothing.
+
+    Args:
+        export: safetensors and JSON as the workers left them.
+        config: the recipe.
+        job: the job.
+        lineage: where the version comes from.
+        home: the installation.
+        registry: the project's registry.
+
+    Returns:
+        The registered version.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    key = f"projects/{job.project_id}/models/{_hex(job)}"
+    version = ModelVersion(
+        name=version_name(config, job),
+        project_id=job.project_id,
+        base=base_name(config),
+        kind="adapter" if isinstance(config.method, LoraConfig) else "full",
+        path=key,
+        created_at=int(time.time()),
+        lineage=lineage,
+    )
+    try:
+        _place(export, home.objects / key, version)
+    except OSError as error:
+        raise StorageError(f"{home.objects / key} cannot be written: {error.strerror}. Free some disk space.") from error
+    return registry.register(version)
+
+
+def _place(export: Path, folder: Path, version: ModelVersion) -> None:
+    if (folder / MANIFEST).exists():
+        return
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(export, partial, ignore=shutil.ignore_patterns("README.md", "*.bin", "*.pt", "*.pth"))
+    _settle_config(partial, version)
+    files = {path.name: _describe(path) for path in sorted(partial.iterdir())}
+    manifest = {"name": version.name, "base": version.base, "kind": version.kind, "files": files}
+    _write_json(partial / MANIFEST, manifest | {"lineage": asdict(version.lineage)})
+    for path in (*partial.iterdir(), partial):
+        _sync(path)
+    os.replace(partial, folder)
+    _sync(folder.parent)
+
+
+def _settle_config(folder: Path, version: ModelVersion) -> None:
+    """Write into the configuration what the weights are: bfloat16, on a base known by its name."""
+    if version.kind == "adapter":
+        _merge_json(folder / "adapter_config.json", {"base_model_name_or_path": version.base})
+    else:
+        _merge_json(folder / "config.json", {"dtype": "bfloat16"})
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _merge_json(path: Path, values: dict[str, Any]) -> None:
+    _write_json(path, json.loads(path.read_text(encoding="utf-8")) | values)
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _hex(job: Job) -> str:
+    return job.id.removeprefix("ftjob-")

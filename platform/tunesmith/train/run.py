@@ -1,0 +1,170 @@
+"""`tunesmith train`: validate, prepare, fit, publish."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tunesmith
+from tunesmith.config.home import Home
+from tunesmith.config.train import TrainConfig
+from tunesmith.datasets.sources import hash_data, load_examples
+from tunesmith.errors import PlatformError, TrainingError
+from tunesmith.jobs.lock import hold_name
+from tunesmith.jobs.store import JobStore
+from tunesmith.records import DEFAULT_PROJECT, Job, Lineage, ModelVersion
+from tunesmith.stores.database import open_home_database
+from tunesmith.stores.registry import Registry
+from tunesmith.train.fit import fit
+from tunesmith.train.follow import Follower, Watcher, attempt_folder
+from tunesmith.train.loop import EXPORT, LoopSpec
+from tunesmith.train.prepare import Prepared, prepare
+from tunesmith.train.publish import base_name, publish
+from tunesmith.train.steps import num_steps
+
+# How a run is watched and kept may change between two starts of the same run; what it computes may not.
+_NOT_IN_FINGERPRINT = {"checkpoint_every_steps", "num_checkpoints_kept", "resources.max_failures"}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """How a run ended.
+
+    Attributes:
+        version: the registered version.
+        job: the finished job.
+        trained: False where the run had succeeded before and nothing was done.
+    """
+
+    version: ModelVersion
+    job: Job
+    trained: bool
+
+
+def run_training(config: TrainConfig, *, home: Home, watcher: Watcher, fresh: bool = False) -> TrainResult:
+    """Train a model and register it; started again under the same name, go on where it stopped.
+
+    Args:
+        config: the recipe.
+        home: the installation.
+        watcher: whom to show progress.
+        fresh: begin anew under a name that was used before.
+
+    Returns:
+        The registered version.
+
+    Raises:
+        PlatformError: bad data, a missing model, a full disk, or workers that failed too often.
+    """
+    database = open_home_database(home)
+    jobs, registry = JobStore(database, DEFAULT_PROJECT), Registry(database, DEFAULT_PROJECT)
+    with hold_name(home.run / "jobs", config.name):
+        data_hash = hash_data(config.data)
+        fingerprint = fingerprint_of(config, data_hash)
+        known = None if fresh else jobs.resumable(config.name, fingerprint=fingerprint)
+        if known and known.state == "succeeded" and known.model:
+            return TrainResult(registry.version(known.model), known, trained=False)
+        prepared = _prepare(config, home, fingerprint, watcher)
+        job = jobs.begin_attempt(
+            config.name, fingerprint=fingerprint, config=config.model_dump(mode="json"), fresh=fresh
+        )
+        with _told_to_job(jobs, job):
+            export = _train(config, prepared, job, jobs, home, watcher)
+            jobs.set_state(job.id, job.fence, "publishing")
+            lineage = _lineage(config, job, data_hash, jobs)
+            version = publish(export, config=config, job=job, lineage=lineage, home=home, registry=registry)
+            job = jobs.set_state(job.id, job.fence, "succeeded", model=version.name)
+            return TrainResult(version, job, trained=True)
+
+
+def fingerprint_of(config: TrainConfig, data_hash: str) -> str:
+    """Hash what must stay equal for a run to be resumed.
+
+    Args:
+        config: the recipe.
+        data_hash: hash of its data.
+
+    Returns:
+        SHA-256, hex.
+    """
+    document = config.model_dump(mode="json")
+    for path in _NOT_IN_FINGERPRINT:
+        *parents, leaf = path.split(".")
+        target = document
+        for key in parents:
+            target = target[key]
+        del target[leaf]
+    return hashlib.sha256(json.dumps([document, data_hash], sort_keys=True).encode()).hexdigest()
+
+
+def _prepare(config: TrainConfig, home: Home, fingerprint: str, watcher: Watcher) -> Prepared:
+    folder = home.objects / "projects" / DEFAULT_PROJECT / "prepared" / fingerprint[:16]
+    watcher.event({"type": "preparing"})
+    prepared = prepare(config, load_examples(config.data, seed=config.seed), folder)
+    steps = num_steps(config, num_rows=prepared.num_rows)
+    watcher.event({"type": "prepared", "prepared": prepared, "num_steps": steps})
+    return prepared
+
+
+def _train(
+    config: TrainConfig, prepared: Prepared, job: Job, jobs: JobStore, home: Home, watcher: Watcher
+) -> Path:
+    job_folder = home.objects / "projects" / job.project_id / "jobs" / job.id
+    follower = Follower(jobs, job, job_folder, watcher)
+    follower.take_in_earlier()
+    folder = attempt_folder(job_folder, job.fence)
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = LoopSpec(config, prepared, folder, num_steps(config, num_rows=prepared.num_rows))
+    watcher.event({"type": "starting", "job": job, "folder": folder})
+    fit(spec, home=home, job_id=job.id, take_in=follower.take_in)
+    return folder / EXPORT
+
+
+def _lineage(config: TrainConfig, job: Job, data_hash: str, jobs: JobStore) -> Lineage:
+    return Lineage(
+        base=base_name(config),
+        data_hash=data_hash,
+        config=config.model_dump(mode="json"),
+        seed=config.seed,
+        metrics=_final_metrics(jobs, job),
+        code_version=tunesmith.__version__,
+        job_id=job.id,
+    )
+
+
+def _final_metrics(jobs: JobStore, job: Job) -> Mapping[str, float]:
+    curve = jobs.metrics(job.id)
+    if not curve:
+        raise TrainingError(f"{job.id} ended without a single step. Look at its logs: `tunesmith jobs logs {job.name}`.")
+    last = curve[-1]
+    seconds = sum(step.values.get("seconds", 0.0) for step in curve)
+    return {
+        "steps": last.step,
+        "loss": _mean_loss(curve[-10:]),
+        "first_loss": _mean_loss(curve[:10]),
+        "tokens": last.values["tokens"],
+        "tokens_per_second": round(last.values["tokens"] / seconds, 1) if seconds else 0.0,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _mean_loss(steps: Sequence[Any]) -> float:
+    return round(sum(step.values["loss"] for step in steps) / len(steps), 4)
+
+
+@contextmanager
+def _told_to_job(jobs: JobStore, job: Job) -> Iterator[None]:
+    """Write an error into the job before it goes on to the user."""
+    try:
+        yield
+    except PlatformError as error:
+        jobs.set_state(job.id, job.fence, "failed", error=error.message)
+        raise
+    except KeyboardInterrupt:
+        jobs.set_state(job.id, job.fence, "failed", error="Interrupted. The same command goes on.")
+        raise

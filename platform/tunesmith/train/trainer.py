@@ -1,0 +1,194 @@
+"""TRL's SFTTrainer, set up for rows that are already tokens, and the callback that tells what it does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from datasets import Dataset
+from transformers import TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from tunesmith.errors import TrainingError
+from tunesmith.jobs.events import append_event
+from tunesmith.train.checkpoint import prune, seal
+from tunesmith.train.pack import IGNORED
+from tunesmith.train.zero import zero_config
+
+if TYPE_CHECKING:
+    from tunesmith.train.loop import LoopSpec
+
+
+def training_arguments(spec: LoopSpec) -> SFTConfig:
+    """Translate the recipe into TRL's arguments.
+
+    Args:
+        spec: the run.
+
+    Returns:
+        The arguments; making them also tells transformers the DeepSpeed configuration.
+    """
+    config = spec.config
+    on_gpu = config.resources.gpus_per_worker > 0
+    deepspeed = zero_config(config)
+    arguments = SFTConfig(
+        output_dir=str(spec.attempt_folder),
+        max_steps=spec.num_steps,
+        per_device_train_batch_size=config.micro_batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        adam_beta2=0.999,
+        warmup_steps=config.warmup_steps,
+        lr_scheduler_type=config.schedule,
+        bf16=config.bf16 and on_gpu,
+        gradient_checkpointing=config.gradient_checkpointing,
+        logging_steps=1,
+        save_strategy="steps",
+        save_steps=config.checkpoint_every_steps,
+        seed=config.seed,
+        data_seed=config.seed,
+        deepspeed={**deepspeed, "bf16": {"enabled": config.bf16 and on_gpu}},
+        accelerator_config={"use_configured_state": True} if not on_gpu else None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        max_length=None,
+        packing=False,
+        dataloader_pin_memory=on_gpu,
+        disable_tqdm=True,
+        report_to=[],
+    )
+    # transformers refuses bf16=True on a machine without CUDA unless use_cpu is set, and with use_cpu accelerate
+    # drops DeepSpeed; DeepSpeed itself computes in bfloat16 on CPUs.
+    arguments.hf_deepspeed_config.config["bf16"] = deepspeed["bf16"]
+    return arguments
+
+
+def build_trainer(spec: LoopSpec, model: Any, tokenizer: Any, arguments: SFTConfig) -> SFTTrainer:
+    """Put model, rows and callback together.
+
+    Args:
+        spec: the run.
+        model: what is trained.
+        tokenizer: its tokenizer.
+        arguments: from `training_arguments`.
+
+    Returns:
+        The trainer, ready for `train()`.
+    """
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_file(str(spec.prepared.rows_file)).with_format("torch"),
+        data_collator=RowCollator(tokenizer.pad_token_id or 0),
+        processing_class=tokenizer,
+    )
+    trainer.add_callback(RunReporter(spec, trainer))
+    return trainer
+
+
+class RowCollator:
+    """Stack rows into a batch; padding continues the last example's positions, and nothing looks at it.
+
+    Args:
+        pad_id: token that fills the rest of a row.
+    """
+
+    def __init__(self, pad_id: int) -> None:
+        self._pad_id = pad_id
+
+    def __call__(self, rows: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        """Make one batch.
+
+        Args:
+            rows: `input_ids`, `labels` and `position_ids` of each row.
+
+        Returns:
+            The same keys, (rows, longest row). No attention mask: the positions say where examples begin.
+        """
+        width = max(len(row["input_ids"]) for row in rows)
+        return {
+            "input_ids": torch.stack([_pad(row["input_ids"], width, self._pad_id) for row in rows]),
+            "labels": torch.stack([_pad(row["labels"], width, IGNORED) for row in rows]),
+            "position_ids": torch.stack([_continue_positions(row["position_ids"], width) for row in rows]),
+        }
+
+
+def _pad(values: torch.Tensor, width: int, filler: int) -> torch.Tensor:
+    return torch.nn.functional.pad(values.long(), (0, width - len(values)), value=filler)
+
+
+def _continue_positions(positions: torch.Tensor, width: int) -> torch.Tensor:
+    # Causal attention keeps padding out of every real token's sight; a restart here would only cost a block mask.
+    start = int(positions[-1]) + 1
+    return torch.cat([positions.long(), torch.arange(start, start + width - len(positions))])
+
+
+class RunReporter(TrainerCallback):  # type: ignore[misc]
+    """Writes events and seals checkpoints; all ranks run it, rank 0 writes.
+
+    Args:
+        spec: the run.
+        trainer: its trainer.
+    """
+
+    def __init__(self, spec: LoopSpec, trainer: SFTTrainer) -> None:
+        self._spec = spec
+        self._trainer = trainer
+        self._last = time.monotonic()
+        prepared = spec.prepared
+        self._tokens_per_step = prepared.num_tokens / prepared.num_rows * spec.config.global_batch_size
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Refuse to train on anything but DeepSpeed: a configuration that is ignored is ignored in silence."""
+        import deepspeed
+
+        engine = self._trainer.model_wrapped
+        if not isinstance(engine, deepspeed.DeepSpeedEngine):
+            raise TrainingError(
+                f"The engine is a {type(engine).__name__}, not a DeepSpeedEngine. "
+                "Look for a setting that makes accelerate ignore DeepSpeed (ACCELERATE_USE_CPU)."
+            )
+        self._last = time.monotonic()
+        self._tell(
+            state,
+            "engine",
+            engine=type(engine).__name__,
+            zero_stage=engine.zero_optimization_stage(),
+            world_size=args.world_size,
+            threads=torch.get_num_threads(),
+            resumed_from=state.global_step,
+        )
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Tell the loss, gradient norm, learning rate and speed of a step."""
+        if not logs or "loss" not in logs:
+            return
+        now = time.monotonic()
+        seconds, self._last = now - self._last, now
+        values = {key: float(logs[key]) for key in ("loss", "grad_norm", "learning_rate") if key in logs}
+        values |= {
+            "tokens": round(self._tokens_per_step * state.global_step),
+            "tokens_per_second": round(self._tokens_per_step / seconds, 1),
+            "seconds": round(seconds, 4),
+        }
+        self._tell(state, "step", step=state.global_step, values=values)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Seal the checkpoint once every rank has written its part."""
+        torch.distributed.barrier()
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            seal(folder, step=state.global_step)
+            prune(self._spec.job_folder, num_kept=self._spec.config.num_checkpoints_kept)
+            self._tell(state, "checkpoint", step=state.global_step)
+        torch.distributed.barrier()
+        self._last = time.monotonic()
+
+    def _tell(self, state: Any, event_type: str, **fields: Any) -> None:
+        if state.is_world_process_zero:
+            append_event(self._spec.events, event_type, **fields)
