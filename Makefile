@@ -1,0 +1,40 @@
+# Every command of the README. `make` alone lists them.
+
+BIN := .venv/bin
+LOCK ?= $(shell nvidia-smi -L 2>/dev/null | grep -q '^GPU' && echo cuda || echo cpu)
+INSTALLED := .venv/.tunesmith-$(LOCK)
+REQUIREMENTS := platform/requirements
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test check bench docs lock install
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+quickstart: $(INSTALLED) ## install, then the whole loop on the sample corpus, without a GPU
+	@$(BIN)/tunesmith quickstart
+
+test: $(INSTALLED) ## the test suite; ARGS= goes to pytest
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(INSTALLED) ## lint, format, types, docstrings, import contracts, generated files
+	$(BIN)/ruff check platform tests
+	$(BIN)/ruff format --check platform tests
+	$(BIN)/mypy
+	$(BIN)/pydoclint --quiet platform/tunesmith
+	$(BIN)/lint-imports
+	$(BIN)/python -m tunesmith.cli.reference --check
+
+bench: $(INSTALLED) ## the benchmarks; ARGS= goes to pytest
+	@$(BIN)/python -m pytest tests/bench -o python_files='bench_*.py' -s $(ARGS)
+
+docs: $(INSTALLED) ## write the generated pages again: docs/reference/ and the layout in README.md
+	$(BIN)/python -m tunesmith.cli.reference
+
+lock: ## write the pinned requirements again from pyproject.toml; UPGRADE=1 takes the newest
+	@UPGRADE=$(UPGRADE) PYTHON=$(PYTHON) $(REQUIREMENTS)/lock.sh
+
+install: $(INSTALLED) ## .venv with the pinned packages: LOCK=cpu or cuda, by default what this machine has
+
+$(INSTALLED): $(REQUIREMENTS)/$(LOCK).txt $(REQUIREMENTS)/install.sh pyproject.toml
+	@PYTHON=$(PYTHON) $(REQUIREMENTS)/install.sh $(LOCK)
