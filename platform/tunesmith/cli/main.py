@@ -6,8 +6,15 @@ import sys
 
 import typer
 
+from tunesmith.cli.ask import ask
 from tunesmith.cli.data import app as data
+from tunesmith.cli.doctor import doctor
+from tunesmith.cli.down import down
+from tunesmith.cli.keys import app as keys
+from tunesmith.cli.models import app as models
+from tunesmith.cli.status import status
 from tunesmith.cli.train import train
+from tunesmith.cli.up import up
 from tunesmith.errors import PlatformError
 
 app = typer.Typer(
@@ -20,6 +27,13 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.command()(train)
+app.command()(up)
+app.command()(down)
+app.command()(status)
+app.command()(ask)
+app.command()(doctor)
+app.add_typer(keys, name="keys")
+app.add_typer(models, name="models")
 
 
 def main() -> None:

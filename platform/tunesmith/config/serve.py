@@ -33,6 +33,8 @@ class EngineConfig(StrictModel):
     """Adapters in memory at once; the least recently used leave."""
     max_lora_rank: int = Field(64, ge=1)
     """Largest adapter rank that can be served."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Number format of the weights; `auto` takes bfloat16 on CPU, and what the model says on a GPU."""
     num_threads: int = Field(1, ge=1)
     """CPU threads of the engine; one core is left to training on a two-core machine."""
 
@@ -50,6 +52,8 @@ class BudgetConfig(StrictModel):
     """Embedder, search, prompt, citation check."""
     training_cpus: float = Field(2.5, ge=0)
     """Two training workers and the driver of a submitted job."""
+    object_store_gib: float = Field(0.5, gt=0)
+    """Shared memory of Ray's object store, GiB. Little goes through it: weights and data are read from files."""
 
     @property
     def total(self) -> int:

@@ -70,7 +70,10 @@ def score(conversations: Sequence[Conversation], answers: Sequence[str]) -> Read
     Returns:
         The shares.
     """
-    pairs = [(conversation.turns[0], answer.strip()) for conversation, answer in zip(conversations, answers, strict=True)]
+    pairs = [
+        (conversation.turns[0], answer.strip())
+        for conversation, answer in zip(conversations, answers, strict=True)
+    ]
     answerable = [(turn, answer) for turn, answer in pairs if turn.value is not None]
     unanswerable = [answer for turn, answer in pairs if turn.value is None]
     exact = [(turn, answer) for turn, answer in answerable if answer.rpartition(" [")[0] == turn.value]
@@ -113,7 +116,9 @@ def measure(model: str, *, count: int, seed: int) -> dict[str, ReadingScore]:
 
 def main() -> None:
     """Print the scores of a model as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("--count", type=int, default=1000, help="questions of each kind")
     parser.add_argument("--seed", type=int, default=2027)

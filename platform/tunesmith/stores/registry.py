@@ -15,6 +15,9 @@ from tunesmith.errors import ModelNotFoundError
 from tunesmith.records import Alias, Lineage, ModelVersion, VersionKind
 from tunesmith.stores.database import AliasRow, Database, ModelVersionRow
 
+ALIAS_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+"""What an alias may be called: no colon, so that it can never look like a version."""
+
 
 class Registry:
     """Versions and aliases of one project.

@@ -1,0 +1,97 @@
+"""The controller process: `python -m tunesmith.controller --home DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import fcntl
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+
+import httpx
+
+from tunesmith.config.home import Home
+from tunesmith.config.serve import ServeConfig
+from tunesmith.controller.applications import Applications
+from tunesmith.controller.loop import Controller
+from tunesmith.controller.plan import plan_parts
+from tunesmith.controller.probes import answers_http
+from tunesmith.controller.supervise import Supervised
+from tunesmith.serve.applications import serve_applications
+from tunesmith.stores.platform_file import ProcessId, RunningPlatform, read_record, write_running
+from tunesmith.stores.state_file import PartState, write_state
+
+
+def main() -> None:
+    """Run the controller of the platform that the home's record describes, until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="tunesmith.controller")
+    parser.add_argument("--home", required=True)
+    home = Home.locate(parser.parse_args().home)
+    platform = read_record(home)
+    if platform is None:
+        sys.exit(f"{home.platform_file} does not exist. `tunesmith up` writes it and starts the controller.")
+    with _only_one(home):
+        build_controller(platform).run(_stop_on_signal())
+
+
+def build_controller(platform: RunningPlatform) -> Controller:
+    """Put the controller of a platform together; parts that still run from an earlier controller are kept.
+
+    Args:
+        platform: the record that `up` wrote.
+
+    Returns:
+        A controller that has started nothing yet.
+    """
+    parts = [Supervised(part, adopted=platform.pids.get(part.name)) for part in plan_parts(platform)]
+
+    def publish(states: Sequence[PartState]) -> None:
+        write_state(platform.state_file, instance=platform.instance, parts=states)
+
+    def record(pids: dict[str, ProcessId]) -> None:
+        own = ProcessId.of(os.getpid())
+        write_running(dataclasses.replace(platform, pids={"controller": own, **pids}))
+
+    return Controller(parts, applications=_applications(platform), publish=publish, record=record)
+
+
+def _applications(platform: RunningPlatform) -> Applications:
+    token = platform.ray_token_file.read_text(encoding="ascii")
+    wanted = serve_applications(
+        ServeConfig.model_validate(platform.config),
+        home=Home(platform.home),
+        milvus_uri=platform.milvus_uri,
+        http_port=platform.ports["serve"],
+    )
+    client = httpx.Client(
+        base_url=platform.ray_dashboard,
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=10,
+        trust_env=False,
+    )
+    return Applications(client, wanted=wanted, serves=answers_http(f"{platform.serve_url}/-/healthz"))
+
+
+@contextlib.contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    with (home.run / "controller.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"Another controller already runs on {home.root}.")
+        yield
+
+
+def _stop_on_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The loop that makes wanted true on one machine: processes run, applications serve, their state is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from tunesmith.controller.applications import Applications
+from tunesmith.controller.supervise import Supervised
+from tunesmith.errors import StorageError
+from tunesmith.stores.platform_file import ProcessId
+from tunesmith.stores.state_file import PartState
+
+_EAGER_SECONDS, _CALM_SECONDS = 0.25, 1.0
+
+
+class Controller:
+    """Keeps a platform as it shall be.
+
+    Args:
+        parts: its processes, in starting order.
+        applications: what Ray Serve shall run on the part named `ray`.
+        publish: told the state of everything after each look.
+        record: told the main process of each part whenever one changed.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Supervised],
+        *,
+        applications: Applications,
+        publish: Callable[[Sequence[PartState]], object],
+        record: Callable[[dict[str, ProcessId]], None],
+    ) -> None:
+        self._parts = parts
+        self._applications = applications
+        self._publish = publish
+        self._record = record
+        self._recorded: dict[str, ProcessId] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Look and act until told to stop; then end every part.
+
+        Args:
+            stop: set by a signal.
+        """
+        while not stop.is_set():
+            ready = self.tick()
+            stop.wait(_CALM_SECONDS if ready else _EAGER_SECONDS)
+        self.stop_parts()
+
+    def tick(self) -> bool:
+        """Look at everything once and mend what is not as wanted.
+
+        Returns:
+            Whether everything is ready.
+        """
+        states = [part.tick() for part in self._parts]
+        ray_ready = any(state.name == "ray" and state.condition == "ready" for state in states)
+        states += self._applications.tick() if ray_ready else self._applications.ray_is_gone()
+        self._tell(states)
+        return all(state.condition == "ready" for state in states)
+
+    def _tell(self, states: Sequence[PartState]) -> None:
+        running = {part.part.name: part.process for part in self._parts if part.process}
+        try:
+            self._publish(states)
+            if running != self._recorded:
+                self._record(running)
+                self._recorded = running
+        except StorageError as error:
+            # A full disk must not take the platform down: what runs goes on, and the log says why nothing is told.
+            print(f"state not written: {error.message}", flush=True)
+
+    def stop_parts(self) -> None:
+        """End every part, all at once and each in its own time."""
+        threads = [threading.Thread(target=part.stop) for part in self._parts]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,54 @@
+"""Whether a part answers: quick questions over the loopback interface that never raise."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import httpx
+
+_TIMEOUT_SECONDS = 2.0
+
+
+def answers_http(url: str, *, token: str | None = None) -> Callable[[], bool]:
+    """Ask for a page.
+
+    Args:
+        url: the page.
+        token: sent as a bearer token.
+
+    Returns:
+        A probe that is true where the answer is 200.
+    """
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def probe() -> bool:
+        try:
+            return (
+                httpx.get(url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False).status_code == 200
+            )
+        except httpx.HTTPError:
+            return False
+
+    return probe
+
+
+def answers_tcp(host: str, port: int) -> Callable[[], bool]:
+    """Open a connection.
+
+    Args:
+        host: where.
+        port: where.
+
+    Returns:
+        A probe that is true where something listens.
+    """
+
+    def probe() -> bool:
+        try:
+            with socket.create_connection((host, port), timeout=_TIMEOUT_SECONDS):
+                return True
+        except OSError:
+            return False
+
+    return probe

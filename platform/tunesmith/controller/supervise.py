@@ -1,0 +1,120 @@
+"""One part that shall always run: started, watched, and started again with a growing pause."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tunesmith.controller.processes import PART, end_processes, start_process, sweep
+from tunesmith.stores.platform_file import ProcessId
+from tunesmith.stores.state_file import Condition, PartState
+
+FAILED_AFTER_RESTARTS = 3
+"""A part that never became ready and died this often is called failed; it is still tried again."""
+_LONGEST_PAUSE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How one process of the platform is run.
+
+    Attributes:
+        name: `ray`, `milvus` or `gateway`.
+        command: program and arguments.
+        environment: variables on top of the controller's own.
+        log: its output.
+        folder: its working folder.
+        home: the home folder, by which its children are found.
+        probe: whether it answers; quick, never raises.
+        grace_seconds: how long it may take to end.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    log: Path
+    folder: Path
+    home: Path
+    probe: Callable[[], bool]
+    grace_seconds: float = 8.0
+
+
+class Supervised:
+    """Keeps one part running.
+
+    Args:
+        part: what to run.
+        adopted: a process of an earlier controller that may still live; it is kept rather than started again.
+    """
+
+    def __init__(self, part: Part, *, adopted: ProcessId | None = None) -> None:
+        self.part = part
+        self.process = adopted if adopted and adopted.alive() else None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._restarts = 0
+        self._was_ready = False
+        self._pause_seconds = 0.0
+        self._next_start = 0.0
+
+    def tick(self) -> PartState:
+        """Start the part if it does not run, and see whether it answers.
+
+        Returns:
+            What was observed.
+        """
+        if not self._alive():
+            return self._start_when_due()
+        if self.part.probe():
+            self._was_ready, self._pause_seconds = True, 0.0
+            return self._state("ready")
+        return self._state("restarting" if self._restarts else "starting", self._trouble())
+
+    def stop(self) -> None:
+        """End the part and everything that it started."""
+        if self.process and self.process.alive():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                end_processes([psutil.Process(self.process.pid)], grace_seconds=self.part.grace_seconds)
+        self._sweep()
+        self._alive()
+
+    def _alive(self) -> bool:
+        if self._child is not None:
+            self._child.poll()  # takes the exit status, so that no zombie stays
+        return self.process is not None and self.process.alive()
+
+    def _start_when_due(self) -> PartState:
+        if self.process is not None:
+            self._note_death()
+        if time.monotonic() < self._next_start:
+            return self._state("failed" if self._hopeless() else "restarting", self._trouble())
+        self._sweep()
+        self._child = start_process(
+            self.part.command, environment=self.part.environment, log=self.part.log, folder=self.part.folder
+        )
+        self.process = ProcessId.of(self._child.pid)
+        return self._state("failed" if self._hopeless() else "restarting" if self._restarts else "starting")
+
+    def _note_death(self) -> None:
+        self.process = None
+        self._restarts += 1
+        self._next_start = time.monotonic() + self._pause_seconds
+        self._pause_seconds = min(_LONGEST_PAUSE_SECONDS, 2 * self._pause_seconds + 1)
+
+    def _sweep(self) -> None:
+        # Children outlive a killed parent; a new Ray head beside the workers of the old one would be chaos.
+        sweep(self.part.home, part=self.part.environment[PART], grace_seconds=2.0)
+
+    def _hopeless(self) -> bool:
+        return not self._was_ready and self._restarts >= FAILED_AFTER_RESTARTS
+
+    def _trouble(self) -> str:
+        return f"died {self._restarts} times, see {self.part.log}" if self._restarts else ""
+
+    def _state(self, condition: Condition, message: str = "") -> PartState:
+        return PartState(self.part.name, condition, message, self._restarts)

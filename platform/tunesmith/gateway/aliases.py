@@ -1,0 +1,107 @@
+"""GET and POST /v1/aliases: stable names that point at a model and may bind stores and instructions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from tunesmith.errors import ConfigError
+from tunesmith.gateway.auth import Authenticator
+from tunesmith.gateway.body import check_fields, read_object
+from tunesmith.gateway.names import Names
+from tunesmith.gateway.retrieval import find_stores
+from tunesmith.records import Alias
+from tunesmith.stores.database import Database
+from tunesmith.stores.keys import ApiKey
+from tunesmith.stores.registry import ALIAS_PATTERN, Registry
+
+
+class AliasFields(BaseModel):
+    """An alias as it shall be."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(pattern=ALIAS_PATTERN)
+    """The stable name."""
+    model: str
+    """What it points at: the base or a version."""
+    vector_stores: list[str] = []
+    """Stores that every answer under this name is drawn from."""
+    instructions: str | None = None
+    """System turn where the request has none."""
+
+
+def alias_routes(*, authenticate: Authenticator, names: Names, database: Database) -> APIRouter:
+    """The aliases resource.
+
+    Args:
+        authenticate: who calls.
+        names: what an alias may point at.
+        database: keeps the aliases and knows the stores.
+
+    Returns:
+        Its routes.
+    """
+    router = APIRouter()
+
+    @router.get("/v1/aliases")
+    async def list_aliases(key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        aliases = await run_in_threadpool(Registry(database, key.project_id).aliases)
+        return {"object": "list", "data": [alias_object(alias) for alias in aliases], "has_more": False}
+
+    @router.post("/v1/aliases")
+    async def set_alias(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        fields = check_fields(await read_object(request), AliasFields)
+        return alias_object(
+            await run_in_threadpool(bind_alias, fields, key.project_id, names=names, database=database)
+        )
+
+    return router
+
+
+def bind_alias(fields: AliasFields, project_id: str, *, names: Names, database: Database) -> Alias:
+    """Make or move an alias, if everything that it names exists.
+
+    Args:
+        fields: the alias as asked for.
+        project_id: whose alias.
+        names: what it may point at.
+        database: keeps the aliases and knows the stores.
+
+    Returns:
+        The alias.
+
+    Raises:
+        ModelNotFoundError: it points at nothing.
+        NotFoundError: a store does not exist.
+        ConfigError: its name is a model's, or it points at an alias.
+    """
+    target = names.resolve(project_id, fields.model)
+    if target.kind == "alias":
+        raise ConfigError(f"'{fields.model}' is an alias itself. Point at {target.model}.", param="model")
+    if fields.name in {model.name for model in names.all(project_id) if model.kind != "alias"}:
+        raise ConfigError(f"'{fields.name}' is the name of a model. Choose another name.", param="name")
+    find_stores(database, project_id, fields.vector_stores)
+    alias = Alias(fields.name, project_id, target.model, tuple(fields.vector_stores), fields.instructions)
+    Registry(database, project_id).set_alias(alias)
+    return alias
+
+
+def alias_object(alias: Alias) -> dict[str, Any]:
+    """An alias as the API shows it.
+
+    Args:
+        alias: the alias.
+
+    Returns:
+        The JSON object.
+    """
+    return {
+        "object": "alias",
+        "name": alias.name,
+        "model": alias.model,
+        "vector_stores": list(alias.stores),
+        "instructions": alias.instructions,
+    }

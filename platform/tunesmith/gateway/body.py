@@ -1,0 +1,111 @@
+"""Request bodies: bounded JSON objects, checked; and work that is dropped when its client goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from tunesmith.errors import ConfigError
+from tunesmith.gateway.errors import ClientGoneError, TooLargeError
+
+MAX_BODY_BYTES = 16 * 2**20
+
+Model = TypeVar("Model", bound=BaseModel)
+Result = TypeVar("Result")
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Args:
+        request: the request.
+
+    Returns:
+        Its body.
+
+    Raises:
+        ConfigError: not JSON, or not an object.
+        TooLargeError: longer than `MAX_BODY_BYTES`.
+    """
+    raw = bytearray()
+    async for piece in request.stream():
+        raw += piece
+        if len(raw) > MAX_BODY_BYTES:
+            raise TooLargeError(
+                f"The request body is larger than {MAX_BODY_BYTES} bytes. Send less at a time."
+            )
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"We could not parse the JSON body of your request: {error}.", code="invalid_json"
+        ) from error
+    if not isinstance(body, dict):
+        raise ConfigError(
+            f"The body must be a JSON object, this is a {type(body).__name__}.", code="invalid_json"
+        )
+    return body
+
+
+def check_fields(body: dict[str, Any], model: type[Model]) -> Model:
+    """Check a body against a model.
+
+    Args:
+        body: the request's fields.
+        model: what they must be.
+
+    Returns:
+        The typed fields.
+
+    Raises:
+        ConfigError: says the first fault in full and names its field.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        path = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "missing":
+            message = f"Missing required parameter: '{path}'."
+        else:
+            message = f"Invalid value for '{path}': {fault['msg'].removeprefix('Value error, ')}."
+        raise ConfigError(message, param=path or None, code=_code(fault["type"])) from None
+
+
+def _code(fault: str) -> str:
+    return {"missing": "missing_required_parameter"}.get(fault, "invalid_value")
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+    """Do some work for a client, and drop it when the client goes away.
+
+    Args:
+        request: the request; its body has been read.
+        work: what to do.
+
+    Returns:
+        The work's result.
+
+    Raises:
+        ClientGoneError: the client closed the connection first; the work was cancelled.
+    """
+    task, gone = asyncio.create_task(work), asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientGoneError("The client closed the connection.")
+    finally:
+        for unfinished in (task, gone):
+            unfinished.cancel()
+        await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

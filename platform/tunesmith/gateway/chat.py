@@ -1,0 +1,189 @@
+"""POST /v1/chat/completions: names and retrieval resolved here, the answer made by the data plane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from tunesmith.gateway.auth import Authenticator
+from tunesmith.gateway.body import check_fields, read_object, while_connected
+from tunesmith.gateway.metrics import Metrics
+from tunesmith.gateway.names import NamedModel, Names
+from tunesmith.gateway.retrieval import RetrievalOptions, find_stores, split_tools
+from tunesmith.gateway.stream import EventStreamResponse
+from tunesmith.gateway.upstream import Upstream
+from tunesmith.stores.database import Database
+from tunesmith.stores.keys import ApiKey
+
+_ENGINE = "/engine/v1/chat/completions"
+_ANSWER = "/answer/v1/chat/completions"
+_OURS = ("vector_stores", "retrieval")
+
+
+class ChatMessage(BaseModel):
+    """One turn; what else it may hold is the engine's to judge."""
+
+    model_config = ConfigDict(extra="allow")
+    role: str
+    """`system`, `developer`, `user`, `assistant` or `tool`."""
+    content: str | list[Any] | None = None
+    """Text, or parts."""
+
+
+class ChatFields(BaseModel):
+    """The fields that the gateway itself needs; all others go to the engine as they are."""
+
+    model_config = ConfigDict(extra="ignore")
+    model: str = Field(min_length=1)
+    """Base, version or alias."""
+    messages: list[ChatMessage] = Field(min_length=1)
+    """The conversation."""
+    stream: bool | None = False
+    """Server-sent events instead of one JSON."""
+    stream_options: dict[str, Any] | None = None
+    """`include_usage`."""
+    tools: list[dict[str, Any]] | None = None
+    """`file_search` is run by the platform."""
+    vector_stores: list[str] | None = None
+    """Extension: stores to answer from, by name or id; an empty list turns an alias's retrieval off."""
+    retrieval: RetrievalOptions | None = None
+    """Extension: how sources are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """What is sent to the data plane.
+
+    Attributes:
+        path: route on Ray Serve.
+        body: JSON to send.
+        model: what answers.
+        usage_wanted: whether the client asked for the usage chunk of a stream.
+    """
+
+    path: str
+    body: Mapping[str, Any]
+    model: NamedModel
+    usage_wanted: bool
+
+
+def chat_routes(
+    *, authenticate: Authenticator, names: Names, database: Database, upstream: Upstream, metrics: Metrics
+) -> APIRouter:
+    """The chat resource.
+
+    Args:
+        authenticate: who calls.
+        names: resolves model names.
+        database: knows the vector stores.
+        upstream: the data plane.
+        metrics: where tokens and times are counted.
+
+    Returns:
+        Its routes.
+    """
+    router = APIRouter()
+
+    @router.post("/v1/chat/completions")
+    async def create_chat_completion(request: Request, key: ApiKey = Depends(authenticate)) -> Response:  # noqa: B008
+        body = await read_object(request)
+        fields = check_fields(body, ChatFields)
+        call = await run_in_threadpool(
+            plan_call, body, fields, key.project_id, names=names, database=database
+        )
+        tally = metrics.tally(call.model.kind)
+        if fields.stream:
+            source = await while_connected(request, upstream.open_stream(call.path, call.body))
+            return EventStreamResponse(source, tally=tally, usage_wanted=call.usage_wanted)
+        answer = await while_connected(request, upstream.post(call.path, call.body))
+        tally.usage(answer.get("usage"))
+        return JSONResponse(complete_answer(answer))
+
+    return router
+
+
+def plan_call(
+    body: Mapping[str, Any], fields: ChatFields, project_id: str, *, names: Names, database: Database
+) -> ChatCall:
+    """Resolve a request: which model, which stores, which instructions.
+
+    Args:
+        body: the request as sent.
+        fields: the same, typed.
+        project_id: whose names count.
+        names: resolves model names.
+        database: knows the vector stores.
+
+    Returns:
+        The call to the data plane.
+
+    Raises:
+        ModelNotFoundError: no such model.
+        NotFoundError: no such vector store.
+        ConfigError: a file_search tool is wrong.
+    """
+    model = names.resolve(project_id, fields.model)
+    searches, tools = split_tools(fields.tools or [])
+    sent = {name: value for name, value in body.items() if name not in _OURS} | {"model": model.model}
+    if searches:
+        sent = _without_searches(sent, tools)
+    if fields.stream:
+        sent["stream_options"] = {**(fields.stream_options or {}), "include_usage": True}
+    usage_wanted = bool((fields.stream_options or {}).get("include_usage"))
+    searched = [store for search in searches for store in search.vector_store_ids]
+    stores = (
+        [*fields.vector_stores, *searched] if fields.vector_stores is not None else searched or model.stores
+    )
+    if not stores:
+        return ChatCall(_ENGINE, _with_instructions(sent, model.instructions), model, usage_wanted)
+    sent["vector_stores"] = [store.as_json() for store in find_stores(database, project_id, stores)]
+    sent["instructions"] = _system_turn(fields) or model.instructions
+    top_k = (fields.retrieval and fields.retrieval.top_k) or next((s.max_num_results for s in searches), None)
+    sent["retrieval"] = {"top_k": top_k} if top_k else {}
+    return ChatCall(_ANSWER, sent, model, usage_wanted)
+
+
+def _without_searches(sent: dict[str, Any], tools: list[Mapping[str, Any]]) -> dict[str, Any]:
+    if tools:
+        return sent | {"tools": tools}
+    return {name: value for name, value in sent.items() if name not in ("tools", "tool_choice")}
+
+
+def _with_instructions(sent: dict[str, Any], instructions: str | None) -> dict[str, Any]:
+    roles = {message["role"] for message in sent["messages"]}
+    if instructions is None or roles & {"system", "developer"}:
+        return sent
+    return sent | {"messages": [{"role": "system", "content": instructions}, *sent["messages"]]}
+
+
+def _system_turn(fields: ChatFields) -> str | None:
+    turns = [message.content for message in fields.messages if message.role in ("system", "developer")]
+    return "\n\n".join(_text(content) for content in turns) or None
+
+
+def _text(content: str | list[Any] | None) -> str:
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content or ""
+
+
+def complete_answer(answer: dict[str, Any]) -> dict[str, Any]:
+    """Add the keys that the OpenAI schema requires and the engine leaves out when they are null.
+
+    Args:
+        answer: a chat completion.
+
+    Returns:
+        The same with `refusal`, `content` and `logprobs` in every choice.
+    """
+    choices = [
+        {"logprobs": None, **choice, "message": {"content": None, "refusal": None, **choice["message"]}}
+        for choice in answer["choices"]
+    ]
+    return {**answer, "choices": choices}

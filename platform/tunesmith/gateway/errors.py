@@ -1,0 +1,105 @@
+"""The one place where an error becomes an OpenAI error body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from tunesmith.errors import PlatformError
+
+RETRY_AFTER_SECONDS = 2
+
+
+class ClientGoneError(PlatformError):
+    """The client closed its connection before the answer; nobody reads this."""
+
+    http_status = 499
+    default_code = "client_closed_request"
+
+
+class TooLargeError(PlatformError):
+    """The request body is larger than the gateway reads."""
+
+    http_status = 413
+    type = "invalid_request_error"
+    default_code = "request_too_large"
+
+
+def error_body(
+    message: str, *, type: str, param: str | None = None, code: str | None = None
+) -> dict[str, Any]:
+    """An error as the OpenAI API says it: all four keys, null where there is nothing to say.
+
+    Args:
+        message: for a person.
+        type: kind of error.
+        param: field of the request at fault.
+        code: reason for a program.
+
+    Returns:
+        The JSON body.
+    """
+    return {"error": {"message": message, "type": type, "param": param, "code": code}}
+
+
+def platform_error_body(error: PlatformError) -> dict[str, Any]:
+    """The body of one of our own errors.
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        The JSON body.
+    """
+    return error_body(error.message, type=error.type, param=error.param, code=error.code)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Teach an app to answer every error with an OpenAI error body.
+
+    Args:
+        app: the app; changed in place.
+    """
+    app.add_exception_handler(PlatformError, _platform_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected_error)
+
+
+async def _platform_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, PlatformError)
+    return JSONResponse(platform_error_body(error), error.http_status, _headers(error))
+
+
+def _headers(error: PlatformError) -> Mapping[str, str]:
+    if error.http_status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    if error.http_status == 409:
+        # The official clients retry a 409, but what is contradicted now will be so in a second.
+        return {"x-should-retry": "false"}
+    if error.http_status in (429, 503):
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return {}
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    known = {
+        404: f"Unknown request URL: {request.method} {request.url.path}. Check the path and the base URL.",
+        405: f"{request.url.path} does not take {request.method}.",
+    }
+    message = known.get(error.status_code, str(error.detail))
+    code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code)
+    return JSONResponse(
+        error_body(message, type="invalid_request_error", code=code), error.status_code, error.headers
+    )
+
+
+async def _unexpected_error(request: Request, _error: Exception) -> JSONResponse:
+    # The traceback is logged by the server; what it says is nobody else's business.
+    request_id = request.scope.get("state", {}).get("request_id")
+    message = f"The gateway failed on this request. Its log says more, under request id {request_id}."
+    return JSONResponse(error_body(message, type="server_error", code="internal_error"), 500)

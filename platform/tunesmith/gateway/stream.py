@@ -1,0 +1,85 @@
+"""A stream of chat chunks on its way to the client: passed on event by event, never gathered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from tunesmith.errors import PlatformError
+from tunesmith.gateway.errors import platform_error_body
+from tunesmith.gateway.metrics import Tally
+from tunesmith.gateway.upstream import EventSource, in_stream_error
+
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+class EventStreamResponse(StreamingResponse):
+    """Answers with the events of an open source, and closes it however the response ends.
+
+    Args:
+        source: the open stream of the data plane.
+        tally: told of the first token and of the usage.
+        usage_wanted: whether the client asked for the usage chunk; the gateway always does, to count tokens.
+    """
+
+    def __init__(self, source: EventSource, *, tally: Tally, usage_wanted: bool) -> None:
+        self._source = source
+        super().__init__(
+            relay(source, tally=tally, usage_wanted=usage_wanted), 200, _HEADERS, "text/event-stream"
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events; a client that goes away closes the source, which stops the generation.
+
+        Args:
+            scope: ASGI scope.
+            receive: ASGI receive.
+            send: ASGI send.
+        """
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._source.close()
+
+
+async def relay(source: EventSource, *, tally: Tally, usage_wanted: bool) -> AsyncIterator[bytes]:
+    """Pass events on.
+
+    Args:
+        source: the open stream.
+        tally: told of the first token and of the usage.
+        usage_wanted: whether the chunk that holds nothing but the usage is passed on.
+
+    Yields:
+        Whole events, each with its blank line.
+    """
+    try:
+        async for event in source.events():
+            passed = _look_at(event, tally=tally, usage_wanted=usage_wanted)
+            if passed is not None:
+                yield passed + b"\n\n"
+    except PlatformError as error:
+        yield _event(platform_error_body(error)) + b"\n\n"
+
+
+def _look_at(event: bytes, *, tally: Tally, usage_wanted: bool) -> bytes | None:
+    payload = event.removeprefix(b"data:").strip()
+    if not event.startswith(b"data:") or payload == b"[DONE]":
+        return event
+    tally.first_token()
+    if b'"error"' not in payload and b'"usage"' not in payload:
+        return event
+    chunk: dict[str, Any] = json.loads(payload)
+    if isinstance(chunk.get("error"), dict):
+        return _event(platform_error_body(in_stream_error(chunk["error"])))
+    tally.usage(chunk.get("usage"))
+    only_usage = chunk.get("usage") and not chunk.get("choices") and "tunesmith" not in chunk
+    return None if only_usage and not usage_wanted else event
+
+
+def _event(body: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(body, separators=(",", ":")).encode()
