@@ -69,6 +69,7 @@ class DocumentRow(Base):
     store_id: Mapped[str] = mapped_column(ForeignKey("vector_stores.id"), primary_key=True)
     path: Mapped[str] = mapped_column(primary_key=True)
     project_id: Mapped[str]
+    source: Mapped[str]
     title: Mapped[str]
     content_hash: Mapped[str]
     chunking: Mapped[str]

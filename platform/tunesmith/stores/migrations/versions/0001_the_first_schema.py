@@ -1,7 +1,7 @@
 """The first schema."""
 
-from alembic import op
 import sqlalchemy as sa
+from alembic import op
 
 revision = '0001'
 down_revision = None
@@ -93,6 +93,7 @@ def upgrade() -> None:
     sa.Column('store_id', sa.String(), nullable=False),
     sa.Column('path', sa.String(), nullable=False),
     sa.Column('project_id', sa.String(), nullable=False),
+    sa.Column('source', sa.String(), nullable=False),
     sa.Column('title', sa.String(), nullable=False),
     sa.Column('content_hash', sa.String(), nullable=False),
     sa.Column('chunking', sa.String(), nullable=False),
