@@ -35,6 +35,7 @@ lock: ## write the pinned requirements again from pyproject.toml; UPGRADE=1 take
 	@UPGRADE=$(UPGRADE) PYTHON=$(PYTHON) $(REQUIREMENTS)/lock.sh
 
 install: $(INSTALLED) ## .venv with the pinned packages: LOCK=cpu or cuda, by default what this machine has
+	@echo "$(BIN) holds the $(LOCK) packages."
 
 $(INSTALLED): $(REQUIREMENTS)/$(LOCK).txt $(REQUIREMENTS)/install.sh pyproject.toml
 	@PYTHON=$(PYTHON) $(REQUIREMENTS)/install.sh $(LOCK)

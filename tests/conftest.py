@@ -40,14 +40,16 @@ def no_process_is_left() -> Iterator[None]:
 
 
 def _started_here() -> list[psutil.Process]:
-    return [process for process in psutil.process_iter() if process.pid != os.getpid() and _bears_the_mark(process)]
+    return [
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid() and _bears_the_mark(process)
+    ]
 
 
 def _bears_the_mark(process: psutil.Process) -> bool:
     try:
-        return (
-            process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == os.environ[MARK]
-        )
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == os.environ[MARK]
     except psutil.Error:
         return False
 

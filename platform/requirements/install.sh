@@ -37,9 +37,8 @@ make_venv() {
 # The CPU wheel of torch is not on the ordinary index. Where no find-links or extra index holds it,
 # uv takes it from PyTorch's own.
 choose_torch() {
-    torch=.venv/torch.txt
-    sed -n '/^torch==/,/# via/p' $REQUIREMENTS/cpu.txt >$torch
-    if ! .uv/bin/uv pip install --quiet --dry-run --no-deps --python .venv -r $torch 2>/dev/null; then
+    if ! sed -n '/^torch==/,/# via/p' $REQUIREMENTS/cpu.txt |
+        .uv/bin/uv pip install --quiet --dry-run --no-deps --python .venv -r - 2>/dev/null; then
         export UV_TORCH_BACKEND=cpu
     fi
 }

@@ -28,7 +28,7 @@ make_uv() {
         rm -rf .uv
         stop "$1 cannot make a virtual environment: its venv module is missing (Debian, Ubuntu: apt install python3-venv)."
     fi
-    if ! .uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+    if ! .uv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes \
         --only-binary :all: -r $REQUIREMENTS/tools.txt; then
         rm -rf .uv
         stop "pip could not fetch uv (its reason stands above). The install needs a package index: a network, or PIP_INDEX_URL."
