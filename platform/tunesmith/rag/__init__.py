@@ -1,1 +1,1 @@
-"""From a question to a prompt with numbered sources, from an answer to checked citations; no HTTP, no engine."""
+"""From a question to sources and a prompt, from an answer to checked citations. No HTTP, no engine."""

@@ -1,0 +1,31 @@
+"""Which model the tuned arms ask: a version, an alias, or what a training run made."""
+
+from __future__ import annotations
+
+from tunesmith.errors import ModelNotFoundError
+from tunesmith.stores.registry import Registry
+
+
+def find_tuned(name: str, registry: Registry) -> str:
+    """Turn the recipe's `tuned` into a name of the API.
+
+    Args:
+        name: a version's name, an alias, or the name of a training run.
+        registry: the project's registry.
+
+    Returns:
+        The name itself, or that of the newest version of the run.
+
+    Raises:
+        ModelNotFoundError: there is nothing of this name; lists what there is.
+    """
+    versions = registry.versions()
+    if any(version.name == name for version in versions) or registry.alias(name):
+        return name
+    made = [version.name for version in versions if version.lineage.config.get("name") == name]
+    if made:
+        return made[-1]
+    known = ", ".join(version.name for version in versions) or "none yet; `tunesmith train` makes one"
+    raise ModelNotFoundError(
+        f'tuned="{name}" is no version, alias or training run. Registered: {known}.', param="tuned"
+    )
