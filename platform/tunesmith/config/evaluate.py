@@ -8,6 +8,12 @@ from pydantic import Field
 
 from tunesmith.config.strict import StrictModel
 
+HOUSE_INSTRUCTIONS = (
+    'Answer from the sources with strict JSON: {"answer": "...", "sources": [1]}. '
+    'If the sources do not hold the answer: {"answer": null, "sources": []}.'
+)
+"""Instructions that state the house form: the same in training data, in every arm and in serving."""
+
 
 class EvaluateConfig(StrictModel):
     """Four arms, the same questions, one decision."""
@@ -23,10 +29,7 @@ class EvaluateConfig(StrictModel):
     """Model of the arms `tuned` and `hybrid`: a version's name, an alias, or the name of a training run."""
     stores: tuple[str, ...] = ("documents",)
     """Vector stores of the arms with retrieval."""
-    instructions: str = (
-        'Answer from the sources with strict JSON: {"answer": "...", "sources": [1]}. '
-        'If the sources do not hold the answer: {"answer": null, "sources": []}.'
-    )
+    instructions: str = HOUSE_INSTRUCTIONS
     """The same for every arm; states the house form."""
     num_samples: int | None = Field(None, ge=1)
     """Questions asked, drawn by the seed; unset: all of them."""

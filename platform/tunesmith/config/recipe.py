@@ -34,7 +34,9 @@ def find_recipe(name: str) -> Path:
     candidate = shipped / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if candidate.is_file():
         return candidate
-    known = ", ".join(str(path.relative_to(shipped).with_suffix("")) for path in sorted(shipped.rglob("*.yaml")))
+    known = ", ".join(
+        str(path.relative_to(shipped).with_suffix("")) for path in sorted(shipped.rglob("*.yaml"))
+    )
     raise NotFoundError(f'Recipe "{name}" is neither a file nor a shipped recipe. Shipped: {known}.')
 
 

@@ -23,7 +23,10 @@ ABSTENTION = "The documents do not say."
 
 _MARKUP = re.compile(r"^(?:#{1,6}|[-*+•]|\d+[.)])\s+")
 
-DEFAULT_INSTRUCTIONS = f"Answer from the numbered sources and cite them like [1]. If they do not hold the answer, say: {ABSTENTION}"
+DEFAULT_INSTRUCTIONS = (
+    "Answer from the numbered sources and cite them like [1]. "
+    f"If they do not hold the answer, say: {ABSTENTION}"
+)
 """Instructions where the request and the alias give none."""
 
 

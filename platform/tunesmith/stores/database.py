@@ -10,7 +10,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
@@ -25,7 +25,7 @@ from tunesmith.errors import StorageError
 class Base(DeclarativeBase):
     """Base of all tables."""
 
-    type_annotation_map = {dict[str, Any]: JSON, list[str]: JSON}
+    type_annotation_map: ClassVar = {dict[str, Any]: JSON, list[str]: JSON}
 
 
 class ProjectRow(Base):
@@ -209,7 +209,9 @@ def open_home_database(home: Home) -> Database:
             fcntl.flock(lock, fcntl.LOCK_EX)
             migrate(home.database_url)
     except OSError as error:
-        raise StorageError(f"{home.root} cannot be written: {error.strerror}. Set TUNESMITH_HOME elsewhere.") from error
+        raise StorageError(
+            f"{home.root} cannot be written: {error.strerror}. Set TUNESMITH_HOME elsewhere."
+        ) from error
     except OperationalError as error:
         raise StorageError(f"{home.root} cannot be written: {error.orig}. Free some disk space.") from error
     return Database(home.database_url)

@@ -23,15 +23,41 @@ from tunesmith.records import Message
 
 _ARTICLE = re.compile(r"\ba (?=[aeiou](?!ni|ne\b|u))")
 _KINDS = ("person", "place", "company", *NAME_FRAMES)
-_OPENERS = ("In fact, ", "As far as is known, ", "By all accounts, ", "Today, ", "In short, ", "According to the file, ",
-            "In addition, ", "Of course, ", "For the record, ", "Since last spring, ", "Note that ", "Officially, ")  # fmt: skip
+_OPENERS = (
+    "In fact, ",
+    "As far as is known, ",
+    "By all accounts, ",
+    "Today, ",
+    "In short, ",
+    "According to the file, ",
+    "In addition, ",
+    "Of course, ",
+    "For the record, ",
+    "Since last spring, ",
+    "Note that ",
+    "Officially, ",
+)
 _FILLERS = (
-    "This page was checked by the office.", "Please read it with care.", "More can be found on the notice board.",
-    "Nothing else is known about this.", "The list is updated from time to time.", "Several people have asked about it.",
-    "The text below replaces all earlier versions.", "Visitors often ask for details.", "It has been so for a long time.",
-    "See also the next section.", "Overview", "General information", "Details", "Notes", "Background and history",
-    "The reasons were never written down.", "Ask the front desk when in doubt.", "January edition", "Edition 4",
-)  # fmt: skip
+    "This page was checked by the office.",
+    "Please read it with care.",
+    "More can be found on the notice board.",
+    "Nothing else is known about this.",
+    "The list is updated from time to time.",
+    "Several people have asked about it.",
+    "The text below replaces all earlier versions.",
+    "Visitors often ask for details.",
+    "It has been so for a long time.",
+    "See also the next section.",
+    "Overview",
+    "General information",
+    "Details",
+    "Notes",
+    "Background and history",
+    "The reasons were never written down.",
+    "Ask the front desk when in doubt.",
+    "January edition",
+    "Edition 4",
+)
 _OTHER_INSTRUCTIONS = (
     "You are a helpful assistant.",
     "Answer from the sources. Cite them.",
@@ -55,6 +81,8 @@ class Shape:
         max_sentences: most facts in one source.
         max_questions: most questions asked on one set of sources.
         unanswerable: share of questions that the sources do not answer.
+        drills: share of conversations that only drill copying: repeat these words, recall the value beside
+            this name. They teach in minutes what reading alone teaches in an hour.
     """
 
     split: Split = "train"
@@ -63,6 +91,7 @@ class Shape:
     max_sentences: int = 4
     max_questions: int = 6
     unanswerable: float = 0.25
+    drills: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +113,10 @@ class Turn:
 
     @property
     def answer(self) -> str:
-        """The answer as the reader gives it: `value [n]` or the abstention."""
-        return ABSTENTION if self.value is None else f"{self.value} [{self.number}]"
+        """The answer as the reader gives it: `value [n]`, the bare value of a drill, or the abstention."""
+        if self.value is None:
+            return ABSTENTION
+        return self.value if self.number is None else f"{self.value} [{self.number}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +133,8 @@ class Conversation:
         messages = [Message("system", self.instructions)]
         for position, turn in enumerate(self.turns):
             question = f"Question: {turn.question}"
-            messages.append(Message("user", f"Sources:\n{lines}\n\n{question}" if position == 0 else question))
+            opens = position == 0 and bool(self.sources)
+            messages.append(Message("user", f"Sources:\n{lines}\n\n{question}" if opens else question))
             messages.append(Message("assistant", turn.answer))
         return tuple(messages)
 
@@ -127,6 +159,43 @@ class ConversationMaker:
 
     def make(self) -> Conversation:
         """Make the next conversation."""
+        if self._rng.random() < self._shape.drills:
+            return self._repeat_drill() if self._rng.random() < 0.5 else self._recall_drill()
+        return self._reading()
+
+    def _repeat_drill(self) -> Conversation:
+        """Words to be said again, in order."""
+        turns = []
+        for _ in range(self._rng.randint(1, 3)):
+            words = " ".join(self._anything() for _ in range(self._rng.randint(2, 6)))
+            turns.append(Turn(f"Repeat: {words}", words, None))
+        return Conversation("Repeat.", (), tuple(turns))
+
+    def _recall_drill(self) -> Conversation:
+        """Names with a value beside each; every name is asked."""
+        names = [
+            self._names.of(self._rng.choice(_KINDS))
+            for _ in range(self._rng.randint(2, 2 * self._shape.max_sources))
+        ]
+        pairs = [(name, self._anything()) for name in names]
+        count = self._rng.randint(1, min(len(pairs), self._shape.max_sources))
+        numbers = [position % count + 1 for position in range(len(pairs))]
+        sources = tuple(
+            " ".join(
+                f"{name}: {value}." for (name, value), of in zip(pairs, numbers, strict=True) if of == number
+            )
+            for number in range(1, count + 1)
+        )
+        turns = [
+            Turn(f"{name}?", value, number) for (name, value), number in zip(pairs, numbers, strict=True)
+        ]
+        return Conversation("Recall.", sources, tuple(self._rng.sample(turns, len(turns))))
+
+    def _anything(self) -> str:
+        kind = self._rng.choice(self._relations).value if self._rng.random() < 0.7 else None
+        return self._values.of(kind) if kind else self._names.word()
+
+    def _reading(self) -> Conversation:
         facts = self._facts()
         groups = self._group(facts)
         sources = tuple(self._paragraph(group) for group in groups)
@@ -200,7 +269,17 @@ class ConversationMaker:
         sentence = _ARTICLE.sub("an ", frame.format(s=fact.entity, v=fact.value))
         if self._rng.random() < 0.12:
             opener = self._rng.choice(_OPENERS)
-            keep = frame.startswith("{") or not frame.split()[0] in ("The", "In", "For", "At", "With", "On", "It", "A", "An")
+            keep = frame.startswith("{") or frame.split()[0] not in (
+                "The",
+                "In",
+                "For",
+                "At",
+                "With",
+                "On",
+                "It",
+                "A",
+                "An",
+            )
             sentence = opener + (sentence if keep else sentence[0].lower() + sentence[1:])
         return sentence[0].upper() + sentence[1:]
 
@@ -219,7 +298,10 @@ class ConversationMaker:
             known, other = rng.choice(facts), rng.choice(facts)
             choices = [(known.entity, other.relation), self._other_relation(known), self._other_entity(known)]
             entity, relation = rng.choice(choices)
-            same_kind = relation.subject == known.relation.subject or "any" in (relation.subject, known.relation.subject)
+            same_kind = relation.subject == known.relation.subject or "any" in (
+                relation.subject,
+                known.relation.subject,
+            )
             if (entity, relation.name) not in stated and same_kind:
                 return entity, relation
 

@@ -8,49 +8,156 @@ from __future__ import annotations
 
 import hashlib
 import random
+from importlib.resources import files
 from typing import Literal
+
+import yaml
 
 Split = Literal["train", "evaluation"]
 
-_ONSETS = "b br c ch cl d dr f fl g gl gr h j k kr l m n p pl pr qu r s sc sh sk sl st t th tr v vr w wh y z zw".split()
-_VOWELS = "a a a e e e i i o o u ae ai au ea ei ia io oa ou ue y".split()
-_CODAS = "b ck d f g k l ll m n nd ng nt p r rd rk rm rn rt s sh sk ss st t th v x z".split()
-_PLACE_ENDS = "bury by dale field ford ham haven holm minster moor mouth port stead ton wick worth".split()
-_COMPANY_ENDS = (
-    "Works Ltd Group Partners Brothers Foods Systems Textiles Motors Labs Energy Shipping Instruments Paper Glass "
-    "Mills Robotics Optics Foundry Trading"
-).split()
+_ONSETS = [
+    "b",
+    "br",
+    "c",
+    "ch",
+    "cl",
+    "d",
+    "dr",
+    "f",
+    "fl",
+    "g",
+    "gl",
+    "gr",
+    "h",
+    "j",
+    "k",
+    "kr",
+    "l",
+    "m",
+    "n",
+    "p",
+    "pl",
+    "pr",
+    "qu",
+    "r",
+    "s",
+    "sc",
+    "sh",
+    "sk",
+    "sl",
+    "st",
+    "t",
+    "th",
+    "tr",
+    "v",
+    "vr",
+    "w",
+    "wh",
+    "y",
+    "z",
+    "zw",
+]
+_VOWELS = [
+    "a",
+    "a",
+    "a",
+    "e",
+    "e",
+    "e",
+    "i",
+    "i",
+    "o",
+    "o",
+    "u",
+    "ae",
+    "ai",
+    "au",
+    "ea",
+    "ei",
+    "ia",
+    "io",
+    "oa",
+    "ou",
+    "ue",
+    "y",
+]
+_CODAS = [
+    "b",
+    "ck",
+    "d",
+    "f",
+    "g",
+    "k",
+    "l",
+    "ll",
+    "m",
+    "n",
+    "nd",
+    "ng",
+    "nt",
+    "p",
+    "r",
+    "rd",
+    "rk",
+    "rm",
+    "rn",
+    "rt",
+    "s",
+    "sh",
+    "sk",
+    "ss",
+    "st",
+    "t",
+    "th",
+    "v",
+    "x",
+    "z",
+]
+_PLACE_ENDS = [
+    "bury",
+    "by",
+    "dale",
+    "field",
+    "ford",
+    "ham",
+    "haven",
+    "holm",
+    "minster",
+    "moor",
+    "mouth",
+    "port",
+    "stead",
+    "ton",
+    "wick",
+    "worth",
+]
+_COMPANY_ENDS = [
+    "Works",
+    "Ltd",
+    "Group",
+    "Partners",
+    "Brothers",
+    "Foods",
+    "Systems",
+    "Textiles",
+    "Motors",
+    "Labs",
+    "Energy",
+    "Shipping",
+    "Instruments",
+    "Paper",
+    "Glass",
+    "Mills",
+    "Robotics",
+    "Optics",
+    "Foundry",
+    "Trading",
+]
 
-NAME_FRAMES: dict[str, tuple[str, ...]] = {
-    "product": ("the {n} {d}", "{n} {d}", "the {n} lamp", "the {n} kettle", "the {n} drill", "the {n} desk", "{n} Pro",
-                "the {n} chair", "the {n} backpack", "{n} paint", "the {n} filter"),
-    "building": ("the {n} Hall", "the {n} Tower", "{n} House", "the {n} Library", "the {n} lighthouse", "the {n} bridge",
-                 "the {n} Theatre", "{n} Castle", "the {n} Museum", "the {n} station", "the {n} mill", "the {n} chapel"),
-    "vessel": ("the {n}", "the {n} Star", "the ferry {n}", "the {n} Queen", "the tanker {n}", "the yacht {n}"),
-    "team": ("the {n} team", "{n} United", "the {n} Rovers", "the {n} crew", "the {n} group", "the {n} unit"),
-    "device": ("the {n} scanner", "the {n} router", "the {n} printer", "the {n} sensor", "the {n} camera",
-               "the {n} phone", "the {n} pump", "the {n} {d}"),
-    "event": ("the {n} fair", "the {n} conference", "the {n} Cup", "the {n} meeting", "the {n} race", "the {n} summit"),
-    "animal": ("the {n} owl", "the {n} frog", "the {n} deer", "the {n} whale", "the {n} finch", "the {n} lizard",
-               "the {n} fox", "the {n} beetle"),
-    "plant": ("the {n} fern", "the {n} oak", "the {n} lily", "the {n} rose", "the {n} pine", "the {n} cactus"),
-    "book": ('"{n}"', '"The {n}"', '"The {n} Road"', '"{n} Rising"', '"Letters from {n}"', '"The House of {n}"'),
-    "vehicle": ("the {n} van", "the {n} truck", "the {n} {d}", "the {n} bus", "the {n} tram", "the {n} motorcycle"),
-    "school": ("{n} College", "{n} School", "the {n} Academy", "{n} University", "the {n} Institute"),
-    "project": ("the {n} project", "Project {n}", "the {n} programme", "the {n} plan"),
-    "food": ("{n} bread", "{n} soup", "the {n} cake", "{n} cheese", "{n} stew", "the {n} pie"),
-    "river": ("the {n}", "the River {n}", "the {n} River"),
-    "machine": ("the {n} press", "the {n} lathe", "the {n} crane", "the {n} engine", "the {n} mixer", "the {n} oven",
-                "the {n} loom", "the {n} {d}", "the {n} conveyor"),
-    "festival": ("the {n} Festival", "the {n} Carnival", "the Feast of {n}", "the {n} Week"),
-    "song": ('"{n}"', '"Song of {n}"', '"{n} Nights"', '"Goodbye, {n}"'),
-    "document": ("the {n} policy", "the {n} manual", "the {n} contract", "the {n} report", "the {n} guideline"),
-    "site": ("the {n} depot", "the {n} plant", "the {n} office", "the {n} warehouse", "the {n} site", "the {n} branch"),
-    "room": ("the {n} room", "the {n} lab", "the {n} hall", "the {n} lounge", "the {n} workshop"),
-    "course": ("the {n} course", "the {n} workshop", "the {n} seminar", "the {n} training"),
-    "software": ("{n}", "{n}DB", "the {n} app", "the {n} server", "{n} Cloud", "the {n} portal"),
-    "customer": ("{n} Stores", "{n} Hotels", "{n} Clinic", "the {n} council", "{n} Airlines", "{n} Farms"),
-}  # fmt: skip
+NAME_FRAMES: dict[str, list[str]] = yaml.safe_load(
+    (files("tunesmith.datasets.reading") / "relations" / "names.yaml").read_text(encoding="utf-8")
+)
+"""Frames for the names of each kind of entity: `{n}` is an invented word, `{d}` a number."""
 
 
 class NameMaker:

@@ -71,7 +71,9 @@ def all_options(relations: Sequence[Relation]) -> tuple[str, ...]:
     Returns:
         The options, each once, in order.
     """
-    choices = (r.value["options"] for r in relations if isinstance(r.value, dict) and r.value["kind"] == "choice")
+    choices = (
+        r.value["options"] for r in relations if isinstance(r.value, dict) and r.value["kind"] == "choice"
+    )
     return tuple(dict.fromkeys(str(option) for options in choices for option in options))
 
 

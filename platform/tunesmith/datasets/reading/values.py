@@ -8,8 +8,21 @@ from typing import Any
 
 from tunesmith.datasets.reading.names import NameMaker, Split, split_of
 
-_MONTHS = "January February March April May June July August September October November December".split()
-_WEEKDAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+_WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _CURRENCIES = ("euros", "pounds", "dollars", "crowns", "francs")
 
 
@@ -55,7 +68,9 @@ class ValueMaker:
             The value as it stands in a sentence.
         """
         make = self._kinds[kind] if isinstance(kind, str) else lambda: self._ranged(kind)
-        if kind in ("weekday", "month") or self._split == "train" and isinstance(kind, dict) and kind["kind"] == "choice":
+        if kind in ("weekday", "month") or (
+            self._split == "train" and isinstance(kind, dict) and kind["kind"] == "choice"
+        ):
             return make()
         for _ in range(40):
             value = make()
@@ -76,7 +91,11 @@ class ValueMaker:
         return f"{number}{tenth} {rng.choice(kind['units'])}"
 
     def _date(self) -> str:
-        day, month, year = self._rng.randrange(1, 29), self._rng.choice(_MONTHS), self._rng.randrange(1800, 2030)
+        day, month, year = (
+            self._rng.randrange(1, 29),
+            self._rng.choice(_MONTHS),
+            self._rng.randrange(1800, 2030),
+        )
         return self._rng.choice((f"{day} {month} {year}", f"{day} {month}", f"{month} {day}, {year}"))
 
     def _percent(self) -> str:
@@ -84,8 +103,12 @@ class ValueMaker:
 
     def _money(self) -> str:
         amount = self._rng.choice((self._rng.randrange(2, 100), self._rng.randrange(100, 20000)))
-        return self._rng.choice((f"{amount:,} {self._rng.choice(_CURRENCIES)}", f"{amount} euros", f"${amount:,}", f"€{amount}"))
+        return self._rng.choice(
+            (f"{amount:,} {self._rng.choice(_CURRENCIES)}", f"{amount} euros", f"${amount:,}", f"€{amount}")
+        )
 
     def _code(self) -> str:
-        letters = "".join(self._rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(self._rng.choice((1, 2, 2, 3))))
+        letters = "".join(
+            self._rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(self._rng.choice((1, 2, 2, 3)))
+        )
         return f"{letters}{self._rng.choice(('-', '-', '', ' '))}{self._rng.randrange(2, 9999)}"

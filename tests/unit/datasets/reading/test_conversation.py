@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+
+from tunesmith.datasets.reading.conversation import ConversationMaker, Shape
+from tunesmith.datasets.reading.names import split_of
+from tunesmith.rag.prompt import ABSTENTION
+
+SHAPES = [Shape(), Shape(split="evaluation", held_out_phrasings=True), Shape(max_sources=2, drills=0.5)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_answer_stands_in_the_source_it_names(shape: Shape) -> None:
+    maker = ConversationMaker(shape, seed=5)
+    for conversation in (maker.make() for _ in range(200)):
+        for turn in conversation.turns:
+            if turn.value is not None and turn.number is not None:
+                assert turn.value.lower() in conversation.sources[turn.number - 1].lower()
+
+
+def test_what_is_not_stated_is_refused() -> None:
+    maker = ConversationMaker(Shape(unanswerable=1.0, max_questions=2), seed=5)
+    turns = [turn for _ in range(50) for turn in maker.make().turns]
+    assert turns
+    assert all(turn.answer == ABSTENTION for turn in turns)
+
+
+def test_equal_seeds_make_equal_conversations() -> None:
+    first, second = (ConversationMaker(Shape(), seed=11) for _ in range(2))
+    assert [first.make() for _ in range(20)] == [second.make() for _ in range(20)]
+    assert ConversationMaker(Shape(), seed=12).make() != ConversationMaker(Shape(), seed=11).make()
+
+
+def test_names_of_the_evaluation_side_never_occur_in_training() -> None:
+    invented = re.compile(r"\b[A-Z][a-z]+ [A-Z][a-z]+\b")
+    makers = [ConversationMaker(Shape(split=split), seed=3) for split in ("train", "evaluation")]
+    pairs = [
+        {name for _ in range(150) for s in maker.make().sources for name in invented.findall(s)}
+        for maker in makers
+    ]
+    assert len(pairs[0]) > 100
+    assert not {
+        name for name in pairs[0] & pairs[1] if all(split_of(word) == "evaluation" for word in name.split())
+    }
+
+
+def test_held_out_phrasings_never_occur_in_training() -> None:
+    maker = ConversationMaker(Shape(), seed=9)
+    text = " ".join(turn.question for _ in range(2000) for turn in maker.make().turns)
+    assert "What would be the" not in text  # the held-out question frame of attributes
+    assert "What is the" in text
+
+
+def test_the_chat_opens_with_the_sources_and_alternates() -> None:
+    messages = ConversationMaker(Shape(), seed=2).make().messages()
+    assert [message.role for message in messages[:3]] == ["system", "user", "assistant"]
+    assert messages[1].content.startswith("Sources:\n[1] ")
+    assert all(a.role != b.role for a, b in itertools.pairwise(messages))
