@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
+from tunesmith.cli.terminal import HomeOption, JsonOption, print_json
+
 app = typer.Typer(help="Look at training data, and build it.", no_args_is_help=True)
+build = typer.Typer(help="Build a training set.", no_args_is_help=True)
+app.add_typer(build, name="build")
 
 
 @app.command()
 def validate(
     file: Annotated[str, typer.Argument(help="Chat JSONL.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print summary and faults as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check every line; say all faults at once."""
     from tunesmith.datasets.chat import describe_faults, read_chat, summarize
@@ -22,10 +26,56 @@ def validate(
     chat = read_chat(file)
     if as_json:
         faults = [{"line": fault.line, "reason": fault.reason} for fault in chat.faults]
-        print(json.dumps({"file": file, "valid": not faults, **summarize(chat.examples), "faults": faults}))
+        print_json({"file": file, "valid": not faults, **summarize(chat.examples), "faults": faults})
         raise typer.Exit(1 if faults else 0)
     if chat.faults:
         count = len(chat.faults)
-        raise DataError(f"{file} has {count} bad line{'s' if count != 1 else ''}:\n{describe_faults(chat.faults)}")
+        raise DataError(
+            f"{file} has {count} bad line{'s' if count != 1 else ''}:\n{describe_faults(chat.faults)}"
+        )
     counts = summarize(chat.examples)
-    print(f"{file}: {counts['conversations']} conversations, {counts['learned_turns']} learned turns, no faults.")
+    print(
+        f"{file}: {counts['conversations']} conversations, {counts['learned_turns']} learned turns, no faults."
+    )
+
+
+@build.command()
+def documents(
+    store: Annotated[str | None, typer.Option(help="Vector store that the sources come from.")] = None,
+    questions: Annotated[
+        str | None, typer.Option(help="JSONL of questions with answers and evidence.")
+    ] = None,
+    out: Annotated[str, typer.Option(help="Chat JSONL to write.")] = "train.jsonl",
+    recipe: Annotated[str | None, typer.Option(help="A recipe with more settings.")] = None,
+    overrides: Annotated[
+        list[str], typer.Option("--set", help="Override a field: path.to.field=value.")
+    ] = [],  # noqa: B006
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Questions + retrieved sources -> grounded answers in the house form, with rows that must be refused."""
+    from pathlib import Path
+
+    from tunesmith.cli.progress import counted_progress
+    from tunesmith.config.data import BuildDocumentsConfig
+    from tunesmith.config.home import Home
+    from tunesmith.config.recipe import apply_override, load_recipe, validate
+    from tunesmith.datasets.build import build_from_documents
+
+    named = [
+        f"{key}={json.dumps(value)}" for key, value in (("store", store), ("questions", questions)) if value
+    ]
+    if recipe:
+        config = load_recipe(recipe, BuildDocumentsConfig, [*named, *overrides])
+    else:
+        document: dict[str, object] = {}
+        for override in (*named, *overrides):
+            apply_override(document, override)
+        config = validate(document, BuildDocumentsConfig, where="data build documents")
+    with counted_progress("questions") as advance:
+        made = build_from_documents(config, Path(out), home=Home.locate(home), on_question=advance)
+    if as_json:
+        print_json({"file": out, "rows": len(made.rows), **made.counts})
+        return
+    told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in made.counts.items())
+    print(f"{out}: {len(made.rows)} conversations ({told}).")

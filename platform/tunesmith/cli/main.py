@@ -10,6 +10,7 @@ from tunesmith.cli.ask import ask
 from tunesmith.cli.data import app as data
 from tunesmith.cli.doctor import doctor
 from tunesmith.cli.down import down
+from tunesmith.cli.jobs import app as jobs
 from tunesmith.cli.keys import app as keys
 from tunesmith.cli.models import app as models
 from tunesmith.cli.status import status
@@ -32,6 +33,7 @@ app.command()(down)
 app.command()(status)
 app.command()(ask)
 app.command()(doctor)
+app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
 

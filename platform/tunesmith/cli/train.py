@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
+from tunesmith.cli.terminal import HomeOption, JsonOption, print_json
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")],
-    overrides: Annotated[list[str], typer.Option("--set", help="Override a field: path.to.field=value.")] = [],  # noqa: B006
+    overrides: Annotated[
+        list[str], typer.Option("--set", help="Override a field: path.to.field=value.")
+    ] = [],  # noqa: B006
     fresh: Annotated[bool, typer.Option(help="Begin anew under a name that was used before.")] = False,
-    home: Annotated[str | None, typer.Option(help="Home folder; default TUNESMITH_HOME or ~/.tunesmith.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the version as JSON.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Fine-tune on the Ray cluster at hand; the same command again goes on where it stopped."""
     from tunesmith.config.home import Home
@@ -30,7 +33,7 @@ def train(
         watcher.close()
     metrics = dict(result.version.lineage.metrics)
     if as_json:
-        print(json.dumps({"model": result.version.name, "job": result.job.id, "trained": result.trained, **metrics}))
+        print_json({"model": result.version.name, "job": result.job.id, "trained": result.trained, **metrics})
         return
     if not result.trained:
         print(f'Run "{config.name}" has succeeded before; nothing to do. Start over with --fresh.')

@@ -1,7 +1,7 @@
 """Chat JSONL: one conversation a line, read with every fault told at once.
 
-    {"messages": [{"role": "system", "content": "..."}, {"role": "user", "content": "..."},
-                  {"role": "assistant", "content": "...", "weight": 1}]}
+{"messages": [{"role": "system", "content": "..."}, {"role": "user", "content": "..."},
+              {"role": "assistant", "content": "...", "weight": 1}]}
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Fault:
     reason: str
 
     def __str__(self) -> str:
+        """The line as a user reads it: `file:line: reason`."""
         return f"{self.file}:{self.line}: {self.reason}"
 
 
@@ -74,10 +75,10 @@ def read_chat(path: str | Path) -> ChatFile:
     Raises:
         DataError: the file cannot be opened.
     """
-    name, examples, faults = str(path), [], []
-    for number, line in _numbered_lines(name):
-        outcome = _parse_line(line, name, number)
-        (faults if isinstance(outcome, Fault) else examples).append(outcome)  # type: ignore[attr-defined]
+    name = str(path)
+    parsed = [_parse_line(line, name, number) for number, line in _numbered_lines(name)]
+    examples = [item for item in parsed if isinstance(item, Example)]
+    faults = [item for item in parsed if isinstance(item, Fault)]
     if not examples and not faults:
         faults.append(Fault(name, 1, "the file holds no conversation. Add at least one line."))
     return ChatFile(name, tuple(examples), tuple(faults))
@@ -140,7 +141,9 @@ def _numbered_lines(path: str) -> Iterator[tuple[int, bytes]]:
                 if body.strip() or file.peek(1):
                     yield number, body
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}. Check the path of the data file.") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror}. Check the path of the data file."
+        ) from error
 
 
 def _parse_line(line: bytes, file: str, number: int) -> Example | Fault:
@@ -162,9 +165,11 @@ def _parse_json(line: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise _LineError(f"byte {error.start + 1} is not UTF-8. Save the file as UTF-8.") from None
     except json.JSONDecodeError as error:
-        raise _LineError(f"not valid JSON: {error.msg} at column {error.colno}. Write one object a line.") from None
+        raise _LineError(
+            f"not valid JSON: {error.msg} at column {error.colno}. Write one object a line."
+        ) from None
     except RecursionError:
-        raise _LineError("the JSON is nested too deeply. Write {\"messages\": [...]}.") from None
+        raise _LineError('the JSON is nested too deeply. Write {"messages": [...]}.') from None
     if not isinstance(document, dict):
         raise _LineError(f'a line is an object with "messages", this is {_kind(document)}.')
     return document
@@ -172,7 +177,9 @@ def _parse_json(line: bytes) -> dict[str, Any]:
 
 def _parse_messages(document: dict[str, Any]) -> tuple[Message, ...]:
     if "messages" not in document:
-        raise _LineError('"messages" is missing. Write {"messages": [{"role": "user", "content": "..."}, ...]}.')
+        raise _LineError(
+            '"messages" is missing. Write {"messages": [{"role": "user", "content": "..."}, ...]}.'
+        )
     turns = document["messages"]
     if not isinstance(turns, list) or not turns:
         raise _LineError(f'"messages" is {_kind(turns)}, not a list of at least one message.')
@@ -188,11 +195,13 @@ def _parse_message(turn: Any, position: int) -> Message:
     if role not in ROLES:
         raise _LineError(f"role {json.dumps(role)} is not allowed. Use system, user, assistant or tool.")
     if not isinstance(content, str):
-        raise _LineError(f'messages[{position}].content is {_kind(content)}. Write a string.')
+        raise _LineError(f"messages[{position}].content is {_kind(content)}. Write a string.")
     if weight not in (0, 1) or isinstance(weight, (bool, float)):
         raise _LineError(f"messages[{position}].weight={json.dumps(weight)} is neither 0 nor 1. Use 0 or 1.")
     if role == "assistant" and not content:
-        raise _LineError(f"messages[{position}].content is empty, and an assistant turn is what is learned. Fill it.")
+        raise _LineError(
+            f"messages[{position}].content is empty, and an assistant turn is what is learned. Fill it."
+        )
     return Message(role, content, weight)
 
 
@@ -200,7 +209,9 @@ def _check_conversation(messages: tuple[Message, ...]) -> None:
     if not any(message.role == "assistant" for message in messages):
         raise _LineError("no assistant turn, so there is nothing to learn. Add one.")
     if not any(message.role == "assistant" and message.weight for message in messages):
-        raise _LineError('every assistant turn has "weight": 0, so there is nothing to learn. Give one weight 1.')
+        raise _LineError(
+            'every assistant turn has "weight": 0, so there is nothing to learn. Give one weight 1.'
+        )
     if any(message.role == "system" for message in messages[1:]):
         raise _LineError("a system turn stands after another turn. Put it first.")
 

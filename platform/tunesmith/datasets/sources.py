@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tunesmith.config.train import FileDataConfig, TrainData
 from tunesmith.datasets.chat import load_chat
+from tunesmith.datasets.reading.conversation import ConversationMaker, Shape
 from tunesmith.errors import DataError
 from tunesmith.records import Example
 
@@ -27,9 +28,8 @@ def load_examples(data: TrainData, *, seed: int) -> tuple[Example, ...]:
     """
     if isinstance(data, FileDataConfig):
         return load_chat(data.path)
-    from tunesmith.datasets.reading.generate import make_examples
-
-    return tuple(make_examples(data.num_examples, seed=seed))
+    maker = ConversationMaker(Shape(), seed=seed)
+    return tuple(Example(maker.make().messages(), "reading", line + 1) for line in range(data.num_examples))
 
 
 def hash_data(data: TrainData) -> str:

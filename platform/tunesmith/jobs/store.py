@@ -105,7 +105,13 @@ class JobStore:
             return _to_job(row)
 
     def record(
-        self, job_id: str, fence: int, metrics: Sequence[StepMetrics], *, source: int | None = None, cursor: int = 0
+        self,
+        job_id: str,
+        fence: int,
+        metrics: Sequence[StepMetrics],
+        *,
+        source: int | None = None,
+        cursor: int = 0,
     ) -> None:
         """Take in what was measured, and how far the events were read, in one transaction.
 
@@ -176,7 +182,9 @@ class JobStore:
         """All jobs, newest first."""
         query = select(JobRow).filter_by(project_id=self._project_id)
         with self._database.session() as session:
-            return [_to_job(row) for row in session.scalars(query.order_by(JobRow.created_at.desc(), JobRow.id))]
+            return [
+                _to_job(row) for row in session.scalars(query.order_by(JobRow.created_at.desc(), JobRow.id))
+            ]
 
     def attempts(self, job_id: str) -> list[Attempt]:
         """All attempts at a job, oldest first.
@@ -187,9 +195,16 @@ class JobStore:
         Returns:
             Its attempts.
         """
-        query = select(AttemptRow).filter_by(job_id=job_id, project_id=self._project_id).order_by(AttemptRow.fence)
+        query = (
+            select(AttemptRow)
+            .filter_by(job_id=job_id, project_id=self._project_id)
+            .order_by(AttemptRow.fence)
+        )
         with self._database.session() as session:
-            return [Attempt(row.job_id, row.fence, row.events_cursor, row.outcome) for row in session.scalars(query)]
+            return [
+                Attempt(row.job_id, row.fence, row.events_cursor, row.outcome)
+                for row in session.scalars(query)
+            ]
 
     def metrics(self, job_id: str) -> list[StepMetrics]:
         """The loss curve: one entry a step, in order.
@@ -200,9 +215,13 @@ class JobStore:
         Returns:
             What was measured last at each step.
         """
-        query = select(MetricRow).filter_by(job_id=job_id, project_id=self._project_id).order_by(MetricRow.step)
+        query = (
+            select(MetricRow).filter_by(job_id=job_id, project_id=self._project_id).order_by(MetricRow.step)
+        )
         with self._database.session() as session:
-            return [StepMetrics(row.job_id, row.step, row.fence, row.values) for row in session.scalars(query)]
+            return [
+                StepMetrics(row.job_id, row.step, row.fence, row.values) for row in session.scalars(query)
+            ]
 
     def _new_job(self, session: Session, name: str, fingerprint: str, config: Mapping[str, Any]) -> JobRow:
         row = JobRow(
@@ -241,7 +260,11 @@ def _begin(session: Session, row: JobRow) -> None:
     row.state, row.error, row.finished_at = "running", None, None
     session.add(
         AttemptRow(
-            job_id=row.id, fence=row.fence, project_id=row.project_id, started_at=int(time.time()), events_cursor=0
+            job_id=row.id,
+            fence=row.fence,
+            project_id=row.project_id,
+            started_at=int(time.time()),
+            events_cursor=0,
         )
     )
 

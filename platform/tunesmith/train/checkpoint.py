@@ -9,11 +9,16 @@ lists the files and their sizes, so that a truncated copy is not taken for a who
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tunesmith.errors import StorageError
 
 MARKER = "COMPLETE.json"
 
@@ -42,7 +47,7 @@ def seal(folder: Path, *, step: int) -> SavedState:
     partial = folder / f"{MARKER}.partial"
     partial.write_text(json.dumps({"step": step, "files": files}), encoding="utf-8")
     _sync(partial)
-    os.replace(partial, folder / MARKER)
+    partial.replace(folder / MARKER)
     return SavedState(folder, step)
 
 
@@ -73,6 +78,42 @@ def prune(job_folder: Path, *, num_kept: int) -> None:
         # A checkpoint being written has a higher step than any complete one.
         if folder not in kept and _step(folder) <= newest_step:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk into a StorageError, and take away what was half-written: it is room for the next try.
+
+    Args:
+        folder: what is being written.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        StorageError: there is no room.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _says_full(error):
+            raise
+        size = (
+            sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.exists() else 0
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+        raise StorageError(
+            f"{folder} cannot be written: no space left on the device (failed after {size / 2**20:.1f} MiB). "
+            "Free some disk space, or set TUNESMITH_HOME elsewhere."
+        ) from error
+
+
+def _says_full(error: BaseException) -> bool:
+    # torch and safetensors report a full disk as errors of their own; only the text tells them apart.
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    words = ("No space left", "os error 28", "failed writing file", "Disk quota exceeded", "unexpected pos")
+    return any(word in str(error) for word in words)
 
 
 def _complete(job_folder: Path) -> list[SavedState]:

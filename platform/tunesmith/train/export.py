@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from tunesmith.train.checkpoint import storage_errors
+
 
 def export_weights(trainer: Any, tokenizer: Any, folder: Path) -> None:
     """Write adapter or model, configuration and tokenizer; all ranks call, rank 0 writes.
@@ -20,6 +22,7 @@ def export_weights(trainer: Any, tokenizer: Any, folder: Path) -> None:
     if trainer.state.is_world_process_zero:
         model = trainer.accelerator.unwrap_model(trainer.model_wrapped)
         state = {name: tensor.to(torch.bfloat16) for name, tensor in weights.items()}
-        model.save_pretrained(folder, state_dict=state)
-        tokenizer.save_pretrained(folder)
+        with storage_errors(folder):
+            model.save_pretrained(folder, state_dict=state)
+            tokenizer.save_pretrained(folder)
     torch.distributed.barrier()

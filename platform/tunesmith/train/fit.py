@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from tunesmith.config.home import Home
@@ -88,15 +87,3 @@ def _raise_told(event: Mapping[str, Any] | None) -> None:
         return
     kind: type[PlatformError] = StorageError if event["error"] == "StorageError" else TrainingError
     raise kind(f"{event['message']} The same command goes on from the last checkpoint.")
-
-
-def log_files(attempt_folder: Path) -> list[Path]:
-    """The workers' logs of an attempt.
-
-    Args:
-        attempt_folder: its folder.
-
-    Returns:
-        One file a rank.
-    """
-    return sorted(attempt_folder.glob("worker-*.log"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tunesmith.jobs.events import read_events
+from tunesmith.jobs.folders import attempt_folder
 from tunesmith.jobs.store import JobStore
 from tunesmith.records import Job, StepMetrics
 
@@ -52,7 +53,9 @@ class Follower:
         batch = read_events(attempt_folder(self._job_folder, self._job.fence) / "events.jsonl", self._cursor)
         if not batch.events:
             return None
-        self._jobs.record(self._job.id, self._job.fence, _metrics(self._job, batch.events), cursor=batch.cursor)
+        self._jobs.record(
+            self._job.id, self._job.fence, _metrics(self._job, batch.events), cursor=batch.cursor
+        )
         self._cursor = batch.cursor
         for event in batch.events:
             self._watcher.event(event)
@@ -66,23 +69,14 @@ class Follower:
             file = attempt_folder(self._job_folder, attempt.fence) / "events.jsonl"
             batch = read_events(file, attempt.events_cursor)
             metrics = _metrics(self._job, batch.events)
-            self._jobs.record(self._job.id, self._job.fence, metrics, source=attempt.fence, cursor=batch.cursor)
-
-
-def attempt_folder(job_folder: Path, fence: int) -> Path:
-    """Folder of one attempt.
-
-    Args:
-        job_folder: the job's folder.
-        fence: the attempt's number.
-
-    Returns:
-        Its path.
-    """
-    return job_folder / f"attempt-{fence:04d}"
+            self._jobs.record(
+                self._job.id, self._job.fence, metrics, source=attempt.fence, cursor=batch.cursor
+            )
 
 
 def _metrics(job: Job, events: Sequence[Mapping[str, Any]]) -> list[StepMetrics]:
     return [
-        StepMetrics(job.id, event["step"], job.fence, event["values"]) for event in events if event["type"] == "step"
+        StepMetrics(job.id, event["step"], job.fence, event["values"])
+        for event in events
+        if event["type"] == "step"
     ]

@@ -7,8 +7,11 @@ example only. Nothing predicts the first token of an example: it would be guesse
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from tunesmith.errors import DataError
 from tunesmith.train.render import Tokens
@@ -27,12 +30,12 @@ class Row:
         position_ids: 0, 1, 2, ... restarting with each example.
     """
 
-    input_ids: list[int]
-    labels: list[int]
-    position_ids: list[int]
+    input_ids: npt.NDArray[np.int32]
+    labels: npt.NDArray[np.int32]
+    position_ids: npt.NDArray[np.int32]
 
 
-def pack(examples: Sequence[Tokens], *, sequence_length: int, packing: bool = True) -> list[Row]:
+def pack(examples: Sequence[Tokens], *, sequence_length: int, packing: bool = True) -> Iterator[Row]:
     """Fill rows by best fit: longest first, each into the fullest row that still holds it.
 
     With sequence_length=6 and examples of 3, 2 and 4 tokens:
@@ -45,7 +48,7 @@ def pack(examples: Sequence[Tokens], *, sequence_length: int, packing: bool = Tr
         sequence_length: tokens a row holds.
         packing: False gives each example a row of its own.
 
-    Returns:
+    Yields:
         The rows; every example is in exactly one of them.
 
     Raises:
@@ -54,7 +57,8 @@ def pack(examples: Sequence[Tokens], *, sequence_length: int, packing: bool = Tr
     check_lengths(examples, sequence_length=sequence_length)
     lengths = [len(example.ids) for example in examples]
     bins = fit(lengths, capacity=sequence_length) if packing else [[index] for index in range(len(lengths))]
-    return [_lay([examples[index] for index in indices]) for indices in bins]
+    for indices in bins:
+        yield _lay([examples[index] for index in indices])
 
 
 def check_lengths(examples: Sequence[Tokens], *, sequence_length: int) -> None:
@@ -113,10 +117,11 @@ def fit(lengths: Sequence[int], *, capacity: int) -> list[list[int]]:
 
 
 def _lay(examples: Sequence[Tokens]) -> Row:
-    row = Row([], [], [])
-    for example in examples:
-        labels = [token if counts else IGNORED for token, counts in zip(example.ids, example.loss_mask, strict=True)]
-        row.input_ids.extend(example.ids)
-        row.labels.extend([IGNORED, *labels[1:]])
-        row.position_ids.extend(range(len(example.ids)))
-    return row
+    labels = [np.where(example.loss_mask, example.ids, IGNORED) for example in examples]
+    for label in labels:
+        label[0] = IGNORED
+    return Row(
+        input_ids=np.concatenate([example.ids for example in examples]),
+        labels=np.concatenate(labels).astype(np.int32),
+        position_ids=np.concatenate([np.arange(len(example.ids), dtype=np.int32) for example in examples]),
+    )

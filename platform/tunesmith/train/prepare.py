@@ -1,25 +1,27 @@
 """From examples to rows on disk: what the workers of a run read. Nothing of it needs Ray or a GPU.
 
-    prepared/<fingerprint>/
-      tokenizer/       the tokenizer, as it is served
-      rows.arrow       input_ids, labels, position_ids of each row
-      prepared.json    what is in there
+prepared/<fingerprint>/
+  tokenizer/       the tokenizer, as it is served
+  rows.arrow       input_ids, labels, position_ids of each row
+  prepared.json    what is in there
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tunesmith.config.train import TrainConfig
 from tunesmith.errors import StorageError
 from tunesmith.records import Example
-from tunesmith.train.pack import IGNORED, Row, pack
-from tunesmith.train.render import render
+from tunesmith.stores.atomic import write_atomic
+from tunesmith.train.pack import Row, check_lengths, pack
+from tunesmith.train.render import Tokens, render
 from tunesmith.train.tokenizer import make_tokenizer
 
 _SUMMARY = "prepared.json"
@@ -75,44 +77,43 @@ def prepare(config: TrainConfig, examples: Sequence[Example], folder: Path) -> P
         StorageError: the folder cannot be written.
     """
     if (folder / _SUMMARY).exists():
-        return Prepared(**json.loads((folder / _SUMMARY).read_text(encoding="utf-8")))
+        summary = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
+        return Prepared(**{**summary, "folder": str(folder)})
     tokenizer = make_tokenizer(config, examples)
     tokens = list(render(examples, tokenizer, loss_on=config.loss_on))
+    check_lengths(tokens, sequence_length=config.sequence_length)
+    try:
+        return _save(config, tokens, tokenizer, folder)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}. Free some disk space.") from error
+
+
+def _save(config: TrainConfig, tokens: Sequence[Tokens], tokenizer: Any, folder: Path) -> Prepared:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    tokenizer.save_pretrained(folder / "tokenizer")
     rows = pack(tokens, sequence_length=config.sequence_length, packing=config.packing)
     prepared = Prepared(
         folder=str(folder),
-        num_examples=len(examples),
-        num_rows=len(rows),
-        num_tokens=sum(len(row.input_ids) for row in rows),
-        num_loss_tokens=sum(label != IGNORED for row in rows for label in row.labels),
+        num_examples=len(tokens),
+        num_rows=_write_rows(folder / "rows.arrow", rows),
+        num_tokens=sum(len(example.ids) for example in tokens),
+        num_loss_tokens=sum(int(example.loss_mask[1:].sum()) for example in tokens),
         vocabulary_size=len(tokenizer),
     )
-    try:
-        _save(prepared, rows, tokenizer)
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be written: {error.strerror}. Free some disk space.") from error
+    # The summary comes last, in one step: a folder that has one is complete.
+    write_atomic(folder / _SUMMARY, json.dumps(asdict(prepared)))
     return prepared
 
 
-def _save(prepared: Prepared, rows: Sequence[Row], tokenizer: object) -> None:
-    folder = Path(prepared.folder)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    tokenizer.save_pretrained(prepared.tokenizer_folder)  # type: ignore[attr-defined]
-    _write_rows(prepared.rows_file, rows)
-    # The summary comes last, by a rename: a folder that has one is complete.
-    partial = folder / f"{_SUMMARY}.partial"
-    partial.write_text(json.dumps(asdict(prepared)), encoding="utf-8")
-    os.replace(partial, folder / _SUMMARY)
-
-
-def _write_rows(path: Path, rows: Sequence[Row]) -> None:
+def _write_rows(path: Path, rows: Iterator[Row]) -> int:
     import pyarrow as pa
 
-    lists = pa.list_(pa.int32())
+    lists, count = pa.list_(pa.int32()), 0
     schema = pa.schema([("input_ids", lists), ("labels", lists), ("position_ids", lists)])
     with path.open("wb") as file, pa.ipc.new_stream(file, schema) as stream:
-        for start in range(0, len(rows), _ROWS_PER_BATCH):
-            batch = rows[start : start + _ROWS_PER_BATCH]
-            columns = [[getattr(row, name) for row in batch] for name in schema.names]
-            stream.write_batch(pa.record_batch([pa.array(c, lists) for c in columns], schema=schema))
+        while batch := list(islice(rows, _ROWS_PER_BATCH)):
+            columns = [pa.array([getattr(row, name) for row in batch], lists) for name in schema.names]
+            stream.write_batch(pa.record_batch(columns, schema=schema))
+            count += len(batch)
+    return count

@@ -78,7 +78,9 @@ def publish(
     try:
         _place(export, home.objects / key, version)
     except OSError as error:
-        raise StorageError(f"{home.objects / key} cannot be written: {error.strerror}. Free some disk space.") from error
+        raise StorageError(
+            f"{home.objects / key} cannot be written: {error.strerror}. Free some disk space."
+        ) from error
     return registry.register(version)
 
 
@@ -94,7 +96,7 @@ def _place(export: Path, folder: Path, version: ModelVersion) -> None:
     _write_json(partial / MANIFEST, manifest | {"lineage": asdict(version.lineage)})
     for path in (*partial.iterdir(), partial):
         _sync(path)
-    os.replace(partial, folder)
+    partial.replace(folder)
     _sync(folder.parent)
 
 

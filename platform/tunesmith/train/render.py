@@ -15,6 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from tunesmith.errors import ConfigError, DataError
 from tunesmith.records import Example, Message
 
@@ -30,14 +33,14 @@ class Tokens:
     """A rendered example.
 
     Attributes:
-        ids: token ids, template included.
-        loss_mask: 1 where the token counts in the loss; as long as `ids`.
+        ids: token ids, template included; (tokens,).
+        loss_mask: True where the token counts in the loss; (tokens,).
         file: where the example came from.
         line: its line there.
     """
 
-    ids: list[int]
-    loss_mask: list[int]
+    ids: npt.NDArray[np.int32]
+    loss_mask: npt.NDArray[np.bool_]
     file: str
     line: int
 
@@ -75,13 +78,16 @@ def render(
     for start in range(0, len(examples), _BATCH):
         batch = examples[start : start + _BATCH]
         texts = [_render_text(example, tokenizer) for example in batch]
-        encoded = tokenizer([text.text for text in texts], add_special_tokens=False, return_offsets_mapping=True)
+        encoded = tokenizer(
+            [text.text for text in texts], add_special_tokens=False, return_offsets_mapping=True
+        )
         for position, (example, text) in enumerate(zip(batch, texts, strict=True)):
             ids, offsets = encoded["input_ids"][position], encoded["offset_mapping"][position]
-            mask = _mask_turns(example, text, offsets)
+            mask = _mask_turns(example, text, np.asarray(offsets, dtype=np.int64).reshape(-1, 2))
             if start + position < CHECKED_EXAMPLES:
                 _check_prompts(example, text, ids, tokenizer)
-            yield Tokens(ids, mask if loss_on == "assistant" else [1] * len(ids), example.file, example.line)
+            learned = mask if loss_on == "assistant" else np.ones_like(mask)
+            yield Tokens(np.asarray(ids, dtype=np.int32), learned, example.file, example.line)
 
 
 def render_prompt(messages: Sequence[Message], tokenizer: Any) -> str:
@@ -144,21 +150,18 @@ def _render_by_prefixes(example: Example, tokenizer: Any) -> _Rendered:
     return _Rendered(text, tuple(turns))
 
 
-def _mask_turns(example: Example, rendered: _Rendered, offsets: Sequence[tuple[int, int]]) -> list[int]:
-    learned = [message.weight for message in example.messages if message.role == "assistant"]
-    spans = [span for span, weight in zip(rendered.turns, learned, strict=True) if weight]
-    mask, turn = [], 0
-    for start, end in offsets:
-        while turn < len(spans) and start >= spans[turn][1]:
-            turn += 1
-        inside = turn < len(spans) and end > spans[turn][0]
-        if inside and start < spans[turn][0]:
-            raise DataError(
-                f"{example.file}:{example.line}: one token holds the end of a prompt and the start of the answer "
-                f"({rendered.text[start:end]!r}), so training would see other tokens than serving. "
-                "Use a model whose chat template ends the prompt with a special token."
-            )
-        mask.append(int(inside))
+def _mask_turns(
+    example: Example, rendered: _Rendered, offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    weights = [message.weight for message in example.messages if message.role == "assistant"]
+    starts, ends = offsets[:, 0], offsets[:, 1]
+    mask = np.zeros(len(offsets), dtype=np.bool_)
+    for (begin, end), weight in zip(rendered.turns, weights, strict=True):
+        across = np.flatnonzero((starts < begin) & (ends > begin))
+        if len(across):
+            raise _across_boundary(example, rendered.text[slice(*offsets[across[0]])])
+        if weight:
+            mask |= (starts >= begin) & (starts < end)
     return mask
 
 
@@ -172,6 +175,14 @@ def _check_prompts(example: Example, rendered: _Rendered, ids: list[int], tokeni
         alone = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         if ids[: len(alone)] != alone:
             raise _not_a_prefix(example, position)
+
+
+def _across_boundary(example: Example, token: str) -> DataError:
+    return DataError(
+        f"{example.file}:{example.line}: one token holds the end of a prompt and the start of the answer "
+        f"({token!r}), so training would see other tokens than serving. "
+        "Use a model whose chat template ends the prompt with a special token."
+    )
 
 
 def _not_a_prefix(example: Example, position: int) -> DataError:

@@ -8,20 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tunesmith
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
 from tunesmith.datasets.sources import hash_data, load_examples
 from tunesmith.errors import PlatformError, TrainingError
+from tunesmith.jobs.folders import attempt_folder, job_folder
 from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.store import JobStore
-from tunesmith.records import DEFAULT_PROJECT, Job, Lineage, ModelVersion
+from tunesmith.records import DEFAULT_PROJECT, Job, Lineage, ModelVersion, StepMetrics
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
 from tunesmith.train.fit import fit
-from tunesmith.train.follow import Follower, Watcher, attempt_folder
+from tunesmith.train.follow import Follower, Watcher
 from tunesmith.train.loop import EXPORT, LoopSpec
 from tunesmith.train.prepare import Prepared, prepare
 from tunesmith.train.publish import base_name, publish
@@ -114,10 +114,9 @@ def _prepare(config: TrainConfig, home: Home, fingerprint: str, watcher: Watcher
 def _train(
     config: TrainConfig, prepared: Prepared, job: Job, jobs: JobStore, home: Home, watcher: Watcher
 ) -> Path:
-    job_folder = home.objects / "projects" / job.project_id / "jobs" / job.id
-    follower = Follower(jobs, job, job_folder, watcher)
+    follower = Follower(jobs, job, job_folder(home, job), watcher)
     follower.take_in_earlier()
-    folder = attempt_folder(job_folder, job.fence)
+    folder = attempt_folder(job_folder(home, job), job.fence)
     folder.mkdir(parents=True, exist_ok=True)
     spec = LoopSpec(config, prepared, folder, num_steps(config, num_rows=prepared.num_rows))
     watcher.event({"type": "starting", "job": job, "folder": folder})
@@ -140,7 +139,9 @@ def _lineage(config: TrainConfig, job: Job, data_hash: str, jobs: JobStore) -> L
 def _final_metrics(jobs: JobStore, job: Job) -> Mapping[str, float]:
     curve = jobs.metrics(job.id)
     if not curve:
-        raise TrainingError(f"{job.id} ended without a single step. Look at its logs: `tunesmith jobs logs {job.name}`.")
+        raise TrainingError(
+            f"{job.id} ended without a single step. Look at its logs: `tunesmith jobs logs {job.name}`."
+        )
     last = curve[-1]
     seconds = sum(step.values.get("seconds", 0.0) for step in curve)
     return {
@@ -153,7 +154,7 @@ def _final_metrics(jobs: JobStore, job: Job) -> Mapping[str, float]:
     }
 
 
-def _mean_loss(steps: Sequence[Any]) -> float:
+def _mean_loss(steps: Sequence[StepMetrics]) -> float:
     return round(sum(step.values["loss"] for step in steps) / len(steps), 4)
 
 

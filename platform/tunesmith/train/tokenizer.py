@@ -67,7 +67,9 @@ def load_tokenizer(model: str) -> Any:
             param="model",
         ) from error
     if not tokenizer.is_fast:
-        raise ConfigError(f'model="{model}" has no fast tokenizer (tokenizer.json). Use a model that has one.')
+        raise ConfigError(
+            f'model="{model}" has no fast tokenizer (tokenizer.json). Use a model that has one.'
+        )
     return tokenizer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from tunesmith.errors import TrainingError
 from tunesmith.jobs.events import append_event
-from tunesmith.train.checkpoint import prune, seal
+from tunesmith.train.checkpoint import prune, seal, storage_errors
 from tunesmith.train.pack import IGNORED
 from tunesmith.train.zero import zero_config
 
@@ -80,7 +81,7 @@ def build_trainer(spec: LoopSpec, model: Any, tokenizer: Any, arguments: SFTConf
     Returns:
         The trainer, ready for `train()`.
     """
-    trainer = SFTTrainer(
+    trainer = CheckpointingTrainer(
         model=model,
         args=arguments,
         train_dataset=Dataset.from_file(str(spec.prepared.rows_file)).with_format("torch"),
@@ -89,6 +90,19 @@ def build_trainer(spec: LoopSpec, model: Any, tokenizer: Any, arguments: SFTConf
     )
     trainer.add_callback(RunReporter(spec, trainer))
     return trainer
+
+
+class CheckpointingTrainer(SFTTrainer):  # type: ignore[misc]
+    """An SFTTrainer that leaves a whole checkpoint or none, and says when the disk is full."""
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        if self.is_world_process_zero():
+            shutil.rmtree(folder, ignore_errors=True)  # what a worker left that was killed while saving
+        torch.distributed.barrier()
+        with storage_errors(folder):
+            # Not TRL's own: it writes a model card into every checkpoint.
+            Trainer._save_checkpoint(self, model, trial)
 
 
 class RowCollator:
@@ -143,7 +157,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
         prepared = spec.prepared
         self._tokens_per_step = prepared.num_tokens / prepared.num_rows * spec.config.global_batch_size
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
         """Refuse to train on anything but DeepSpeed: a configuration that is ignored is ignored in silence."""
         import deepspeed
 
@@ -164,26 +178,30 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
             resumed_from=state.global_step,
         )
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(self, _args: Any, state: Any, *_: Any, logs: dict[str, Any] | None = None, **__: Any) -> None:
         """Tell the loss, gradient norm, learning rate and speed of a step."""
         if not logs or "loss" not in logs:
             return
         now = time.monotonic()
         seconds, self._last = now - self._last, now
-        values = {key: float(logs[key]) for key in ("loss", "grad_norm", "learning_rate") if key in logs}
-        values |= {
+        told: dict[str, float] = {
+            key: float(logs[key]) for key in ("loss", "grad_norm", "learning_rate") if key in logs
+        }
+        values = {
+            **told,
             "tokens": round(self._tokens_per_step * state.global_step),
             "tokens_per_second": round(self._tokens_per_step / seconds, 1),
             "seconds": round(seconds, 4),
         }
         self._tell(state, "step", step=state.global_step, values=values)
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_save(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
         """Seal the checkpoint once every rank has written its part."""
         torch.distributed.barrier()
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            seal(folder, step=state.global_step)
+            with storage_errors(folder):
+                seal(folder, step=state.global_step)
             prune(self._spec.job_folder, num_kept=self._spec.config.num_checkpoints_kept)
             self._tell(state, "checkpoint", step=state.global_step)
         torch.distributed.barrier()

@@ -91,7 +91,9 @@ class BarWatcher:
     def _start(self, completed: int) -> None:
         if self._task is None:
             self._progress.start()
-            self._task = self._progress.add_task("training", total=self._num_steps, completed=completed, measured="")
+            self._task = self._progress.add_task(
+                "training", total=self._num_steps, completed=completed, measured=""
+            )
         self._progress.update(self._task, completed=completed)
 
 

@@ -46,7 +46,11 @@ def _optimizer(config: TrainConfig) -> dict[str, Any]:
 
 
 def _stage(config: TrainConfig) -> dict[str, Any]:
-    stage: dict[str, Any] = {"stage": config.zero_stage, "contiguous_gradients": True, "overlap_comm": _on_gpu(config)}
+    stage: dict[str, Any] = {
+        "stage": config.zero_stage,
+        "contiguous_gradients": True,
+        "overlap_comm": _on_gpu(config),
+    }
     if config.offload_optimizer:
         stage["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
     if config.zero_stage == 3:

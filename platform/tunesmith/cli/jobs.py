@@ -1,0 +1,99 @@
+"""`tunesmith jobs`: the durable jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
+from tunesmith.config.home import Home
+
+if TYPE_CHECKING:
+    from tunesmith.jobs.store import JobStore
+    from tunesmith.records import Job
+
+app = typer.Typer(help="Training jobs: state, loss curve, logs.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(help="Name or id of the job.")]
+
+
+@app.command()
+def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List all jobs, newest first."""
+    jobs = _open(home)
+    found = jobs.jobs()
+    if as_json:
+        print_json([_describe(jobs, job) for job in found])
+        return
+    rows = []
+    for job in found:
+        curve = jobs.metrics(job.id)
+        loss = f"{curve[-1].values['loss']:.4f}" if curve else "-"
+        made = datetime.fromtimestamp(job.created_at).strftime("%Y-%m-%d %H:%M")
+        rows.append((job.name, job.state, curve[-1].step if curve else 0, loss, made, job.model or job.id))
+    print_table(("NAME", "STATE", "STEP", "LOSS", "CREATED", "MODEL OR JOB"), rows)
+
+
+@app.command()
+def show(name: NameArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show one job with its attempts and its loss curve."""
+    jobs = _open(home)
+    job = jobs.job(name)
+    curve = jobs.metrics(job.id)
+    if as_json:
+        steps = [{"step": step.step, "attempt": step.fence, **step.values} for step in curve]
+        print_json({**_describe(jobs, job), "config": job.config, "metrics": steps})
+        return
+    typer.echo(f"{job.id}  {job.name}  {job.state}  {job.model or ''}".rstrip())
+    if job.error:
+        typer.echo(f"error: {job.error}")
+    for attempt in jobs.attempts(job.id):
+        typer.echo(f"attempt {attempt.fence}: {attempt.outcome or 'not ended'}")
+    shown = curve[:: max(1, len(curve) // 20)]
+    rows = [(step.step, f"{step.values['loss']:.4f}", step.values["tokens_per_second"]) for step in shown]
+    print_table(("STEP", "LOSS", "TOKENS/S"), rows)
+
+
+@app.command()
+def logs(
+    name: NameArgument,
+    attempt: Annotated[int | None, typer.Option(help="Number of the attempt. [the last]")] = None,
+    tail: Annotated[int, typer.Option(help="Lines of each worker.")] = 50,
+    home: HomeOption = None,
+) -> None:
+    """Print the end of the workers' logs."""
+    from tunesmith.jobs.folders import attempt_folder, job_folder, worker_logs
+
+    place = Home.locate(home)
+    job = _open(home).job(name)
+    folder = attempt_folder(job_folder(place, job), attempt or job.fence)
+    for path in worker_logs(folder):
+        typer.echo(f"==> {path}")
+        typer.echo("\n".join(_last_lines(path, tail)))
+
+
+def _open(home: str | None) -> JobStore:
+    from tunesmith.jobs.store import JobStore
+    from tunesmith.records import DEFAULT_PROJECT
+    from tunesmith.stores.database import open_home_database
+
+    return JobStore(open_home_database(Home.locate(home)), DEFAULT_PROJECT)
+
+
+def _describe(jobs: JobStore, job: Job) -> dict[str, Any]:
+    attempts = [{"attempt": attempt.fence, "outcome": attempt.outcome} for attempt in jobs.attempts(job.id)]
+    return {
+        "id": job.id,
+        "name": job.name,
+        "state": job.state,
+        "model": job.model,
+        "error": job.error,
+        "created_at": job.created_at,
+        "attempts": attempts,
+    }
+
+
+def _last_lines(path: Path, count: int) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
