@@ -2,6 +2,9 @@
 
 BIN := .venv/bin
 LOCK ?= $(shell nvidia-smi -L 2>/dev/null | grep -q '^GPU' && echo cuda || echo cpu)
+ifeq ($(filter cpu cuda,$(LOCK)),)
+$(error LOCK=$(LOCK) is not a lock. Use LOCK=cpu or LOCK=cuda)
+endif
 INSTALLED := .venv/.tunesmith-$(LOCK)
 REQUIREMENTS := platform/requirements
 

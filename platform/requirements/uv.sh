@@ -15,7 +15,7 @@ find_python() {
             return
         fi
     done
-    found=$("${PYTHON:-python3}" -V 2>&1) || found="nothing that runs"
+    found=$("${PYTHON:-python3}" -V 2>&1) || found=missing
     stop "Python 3.11 or newer is needed, ${PYTHON:-python3} is $found. Install one, or name it: make PYTHON=/path/to/python3.11."
 }
 
