@@ -154,6 +154,10 @@ class Example:
     messages: tuple[Message, ...]
     file: str
     line: int
+    stage: int = 0
+    """Examples of a later stage are trained on after all of an earlier one."""
+    loss_on: Literal["assistant", "all"] | None = None
+    """Overrides the recipe's `loss_on` for this example."""
 
 
 VersionKind = Literal["adapter", "full"]

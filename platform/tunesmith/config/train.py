@@ -67,12 +67,31 @@ class FileDataConfig(StrictModel):
     """One conversation a line: {"messages": [{"role", "content"}, ...]}."""
 
 
+class ReadingStage(StrictModel):
+    """One stage of the curriculum: how many conversations, how large, and what counts in the loss."""
+
+    num_examples: int = Field(ge=1)
+    """Conversations to make; each holds several questions on one set of sources."""
+    max_sources: int = Field(5, ge=1)
+    """Most sources in one prompt."""
+    max_sentences: int = Field(4, ge=1)
+    """Most facts in one source."""
+    max_questions: int = Field(8, ge=1)
+    """Most questions on one set of sources."""
+    unanswerable: float = Field(0.25, ge=0, lt=1)
+    """Share of questions that the sources do not answer."""
+    drills: float = Field(0.0, ge=0, le=1)
+    """Share of conversations that only drill copying."""
+    loss_on: Literal["assistant", "all"] = "assistant"
+    """Tokens that count in the loss during this stage."""
+
+
 class ReadingDataConfig(StrictModel):
     """Synthetic reading comprehension, made by `tunesmith.datasets.reading` (what tiny-reader learns from)."""
 
     type: Literal["reading"] = "reading"
-    num_examples: int = Field(..., ge=1)
-    """Conversations to make; each holds several questions on one set of sources."""
+    stages: tuple[ReadingStage, ...] = Field(min_length=1)
+    """The curriculum: trained on in this order, from small to large."""
 
 
 TrainData = Annotated[FileDataConfig | ReadingDataConfig, Field(discriminator="type")]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from tunesmith.config.train import FileDataConfig, TrainData
+from tunesmith.config.train import FileDataConfig, ReadingDataConfig, TrainData
 from tunesmith.datasets.chat import load_chat
 from tunesmith.datasets.reading.conversation import ConversationMaker, Shape
 from tunesmith.errors import DataError
@@ -28,8 +29,16 @@ def load_examples(data: TrainData, *, seed: int) -> tuple[Example, ...]:
     """
     if isinstance(data, FileDataConfig):
         return load_chat(data.path)
-    maker = ConversationMaker(Shape(), seed=seed)
-    return tuple(Example(maker.make().messages(), "reading", line + 1) for line in range(data.num_examples))
+    return tuple(_read(data, seed=seed))
+
+
+def _read(data: ReadingDataConfig, *, seed: int) -> Iterator[Example]:
+    for number, stage in enumerate(data.stages):
+        sizes = stage.model_dump(exclude={"num_examples", "loss_on"})
+        maker = ConversationMaker(Shape(**sizes), seed=seed)
+        for line in range(stage.num_examples):
+            messages = maker.make().messages()
+            yield Example(messages, f"reading stage {number}", line + 1, stage=number, loss_on=stage.loss_on)
 
 
 def hash_data(data: TrainData) -> str:

@@ -9,10 +9,11 @@ prepared/<fingerprint>/
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def _save(config: TrainConfig, tokens: Sequence[Tokens], tokenizer: Any, folder:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     tokenizer.save_pretrained(folder / "tokenizer")
-    rows = pack(tokens, sequence_length=config.sequence_length, packing=config.packing)
+    rows = in_stages(config, tokens)
     prepared = Prepared(
         folder=str(folder),
         num_examples=len(tokens),
@@ -104,6 +105,29 @@ def _save(config: TrainConfig, tokens: Sequence[Tokens], tokenizer: Any, folder:
     # The summary comes last, in one step: a folder that has one is complete.
     write_atomic(folder / _SUMMARY, json.dumps(asdict(prepared)))
     return prepared
+
+
+def in_stages(config: TrainConfig, tokens: Sequence[Tokens]) -> Iterator[Row]:
+    """Lay out each stage of a curriculum for itself; batches hold rows of like length, in an order by chance.
+
+    Args:
+        config: the recipe.
+        tokens: rendered examples, stage after stage.
+
+    Yields:
+        The rows in the order in which a staged run reads them.
+    """
+    rng = random.Random(config.seed)
+    for _, stage in groupby(tokens, key=lambda example: example.stage):
+        rows = list(pack(list(stage), sequence_length=config.sequence_length, packing=config.packing))
+        rng.shuffle(rows)
+        rows.sort(key=lambda row: len(row.input_ids))
+        size = config.global_batch_size
+        batches = [rows[start : start + size] for start in range(0, len(rows) - size + 1, size)]
+        rng.shuffle(batches)
+        # What does not fill a batch goes last: the batches before it stay aligned with the optimizer's steps.
+        yield from chain.from_iterable(batches)
+        yield from rows[len(batches) * size :]
 
 
 def _write_rows(path: Path, rows: Iterator[Row]) -> int:

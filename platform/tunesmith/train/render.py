@@ -37,12 +37,14 @@ class Tokens:
         loss_mask: True where the token counts in the loss; (tokens,).
         file: where the example came from.
         line: its line there.
+        stage: examples of a later stage are trained on after all of an earlier one.
     """
 
     ids: npt.NDArray[np.int32]
     loss_mask: npt.NDArray[np.bool_]
     file: str
     line: int
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,8 @@ def render(
             mask = _mask_turns(example, text, np.asarray(offsets, dtype=np.int64).reshape(-1, 2))
             if start + position < CHECKED_EXAMPLES:
                 _check_prompts(example, text, ids, tokenizer)
-            learned = mask if loss_on == "assistant" else np.ones_like(mask)
-            yield Tokens(np.asarray(ids, dtype=np.int32), learned, example.file, example.line)
+            learned = mask if (example.loss_on or loss_on) == "assistant" else np.ones_like(mask)
+            yield Tokens(np.asarray(ids, dtype=np.int32), learned, example.file, example.line, example.stage)
 
 
 def render_prompt(messages: Sequence[Message], tokenizer: Any) -> str:

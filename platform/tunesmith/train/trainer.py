@@ -13,6 +13,7 @@ from datasets import Dataset
 from transformers import Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from tunesmith.config.train import ReadingDataConfig
 from tunesmith.errors import TrainingError
 from tunesmith.jobs.events import append_event
 from tunesmith.train.checkpoint import prune, seal, storage_errors
@@ -51,6 +52,7 @@ def training_arguments(spec: LoopSpec) -> SFTConfig:
         logging_steps=1,
         save_strategy="steps",
         save_steps=config.checkpoint_every_steps,
+        train_sampling_strategy="sequential" if isinstance(config.data, ReadingDataConfig) else "random",
         seed=config.seed,
         data_seed=config.seed,
         deepspeed={**deepspeed, "bf16": {"enabled": config.bf16 and on_gpu}},
