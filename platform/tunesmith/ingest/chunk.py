@@ -83,23 +83,40 @@ def _max_letters(tokens: int) -> int:
 
 
 def _cut(text: str, start: int, end: int, limit: int, count_tokens: CountTokens) -> Iterator[_Piece]:
-    words = [word for match in _WORD.finditer(text, start, end) for word in _short(*match.span(), limit)]
+    units = _units(text, start, end, limit, count_tokens)
+    parts = list(_pack(units, limit))
+    counts = count_tokens([text[first:last] for first, last, _ in parts])
+    for (first, last, lone), tokens in zip(parts, counts, strict=True):
+        if tokens <= limit or lone:
+            yield _Piece(first, last, tokens, is_heading=False, leads_in=False)
+        else:
+            # Parts of one word may count for more together than apart.
+            yield from _cut(text, first, last, max(1, 2 * limit - tokens - 1), count_tokens)
+
+
+def _units(
+    text: str, start: int, end: int, limit: int, count_tokens: CountTokens
+) -> list[tuple[int, int, int]]:
+    """Words with their tokens; a word that exceeds a chunk (a URL, a line of Chinese) comes in parts."""
+    words = [match.span() for match in _WORD.finditer(text, start, end)]
     counts = count_tokens([text[first:last] for first, last in words])
-    opened, tokens = words[0][0], 0
-    closed = opened
-    for (first, last), count in zip(words, counts, strict=True):
-        if closed > opened and (tokens + count > limit or last - opened > _max_letters(limit)):
-            yield _Piece(opened, closed, tokens, is_heading=False, leads_in=False)
-            opened, tokens = first, 0
-        closed, tokens = last, tokens + count
-    yield _Piece(opened, closed, tokens, is_heading=False, leads_in=False)
+    units: list[tuple[int, int]] = []
+    for (first, last), tokens in zip(words, counts, strict=True):
+        step = max(1, limit // 4) if tokens > limit or last - first > _max_letters(limit) else last - first
+        units.extend((part, min(part + step, last)) for part in range(first, last, step))
+    counts = count_tokens([text[first:last] for first, last in units])
+    return [(first, last, tokens) for (first, last), tokens in zip(units, counts, strict=True)]
 
 
-def _short(start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
-    """Cut a word without white space (a long URL, a line of Chinese) so that no part can exceed the limit."""
-    step = max(1, limit // 2)
-    for first in range(start, end, step):
-        yield first, min(first + step, end)
+def _pack(units: Sequence[tuple[int, int, int]], limit: int) -> Iterator[tuple[int, int, bool]]:
+    """Lay units end to end; yields start, end and whether it is a lone unit."""
+    opened, closed, used, size = units[0][0], units[0][0], 0, 0
+    for first, last, tokens in units:
+        if size and (used + tokens > limit or last - opened > _max_letters(limit)):
+            yield opened, closed, size == 1
+            opened, used, size = first, 0, 0
+        closed, used, size = last, used + tokens, size + 1
+    yield opened, closed, size == 1
 
 
 def _group(pieces: Sequence[_Piece], *, limit: int, overlap: int) -> Iterator[list[_Piece]]:

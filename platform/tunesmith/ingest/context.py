@@ -36,11 +36,17 @@ def search_texts(document: Document, chunks: Sequence[Chunk]) -> list[str]:
 
 
 def _above(title: str, headings: Sequence[tuple[int, int, str]], chunk: Chunk) -> str:
+    own = _HEADING.match(chunk.text)
     open_headings: list[tuple[int, str]] = []
     for start, level, text in headings:
         if start >= chunk.start:
             break
-        open_headings = [(other, said) for other, said in open_headings if other < level]
-        open_headings.append((level, text))
+        open_headings = [*_below(open_headings, level), (level, text)]
+    if own:
+        open_headings = _below(open_headings, len(own[1]))
     names = [title, *(text for _, text in open_headings)]
     return " > ".join(dict.fromkeys(names))[:_MAX_LETTERS]
+
+
+def _below(open_headings: list[tuple[int, str]], level: int) -> list[tuple[int, str]]:
+    return [(other, text) for other, text in open_headings if other < level]

@@ -29,6 +29,9 @@ _END = re.compile(
     r"""[.!?]["')\]]*(?=\s+["'(\[]?[A-Z0-9])|[。！？]|\n\s*\n|\n(?=\s*(?:[-*+•]|\d+[.)]|\#{1,6}|\|)\s)"""
 )
 
+_LOOK_BACK = 32
+"""Letters before a full stop among which an abbreviation is looked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -64,7 +67,8 @@ def _ends(text: str) -> list[int]:
 def _is_abbreviation(text: str, match: re.Match[str]) -> bool:
     if not match.group().startswith("."):
         return False
-    word = re.search(r"[\w.]*$", text[: match.start()])
+    # A short look back: over the whole text before it, each full stop would cost as much as all before it.
+    word = re.search(r"[\w.]*$", text[max(0, match.start() - _LOOK_BACK) : match.start()])
     token = word.group().lower() if word else ""
     # A lone capital is an initial ("J. Smith"); a lone digit opens a numbered item ("1. Switch it off").
     line_start = text.rfind("\n", 0, match.start()) + 1
