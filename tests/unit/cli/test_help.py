@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 COMMAND = str(Path(sys.executable).with_name("tunesmith"))
-LIMIT_SECONDS = 0.5
+LIMIT_SECONDS = 0.4
 HEAVY = {
     "torch",
     "ray",
@@ -32,13 +32,15 @@ print(json.dumps({"text": text, "modules": sorted(sys.modules)}))
 
 
 def _seconds_of_help() -> float:
-    start = time.perf_counter()
+    # Processor time of the child: a clock on the wall would measure what else this machine does.
+    before = os.times()
     subprocess.run([COMMAND, "--help"], check=True, capture_output=True)
-    return time.perf_counter() - start
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def test_help_takes_less_than_half_a_second() -> None:
-    assert statistics.median(_seconds_of_help() for _ in range(5)) < LIMIT_SECONDS
+    assert 0 < statistics.median(_seconds_of_help() for _ in range(5)) < LIMIT_SECONDS
 
 
 def test_help_of_no_command_loads_an_engine() -> None:

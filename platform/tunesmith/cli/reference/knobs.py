@@ -36,16 +36,28 @@ def _rows(schema: Mapping[str, Any], definitions: Mapping[str, Any], *, prefix: 
     required = schema.get("required", ())
     for name, field in schema["properties"].items():
         path = f"{prefix}{name}"
-        variants = [definitions[_last(choice["$ref"])] for choice in _choices(field) if "$ref" in choice]
-        if not variants:
+        nested = [definitions[reference] for reference in _references(field)]
+        if not nested or field.get("type") == "array":
             default = "required" if name in required else _value(field.get("default"))
             yield f"| `{path}` | {_type(field)} | {default} | {_one_line(field.get('description', ''))} |"
-            continue
-        tagged = "discriminator" in field
-        for variant in variants:
-            kind = f" ({variant['properties']['type']['const']})" if tagged else ""
-            yield f"| **`{path}`**{kind} | | | {_one_line(variant['description'])} |"
-            yield from _rows(variant, definitions, prefix=f"{path}.")
+        for model in nested:
+            yield from _nested_rows(model, definitions, path=path, field=field)
+
+
+def _nested_rows(
+    model: Mapping[str, Any], definitions: Mapping[str, Any], *, path: str, field: Mapping[str, Any]
+) -> Iterator[str]:
+    if field.get("type") == "array":
+        yield from _rows(model, definitions, prefix=f"{path}[].")
+        return
+    kind = f" ({model['properties']['type']['const']})" if "discriminator" in field else ""
+    yield f"| **`{path}`**{kind} | | | {_one_line(model['description'])} |"
+    yield from _rows(model, definitions, prefix=f"{path}.")
+
+
+def _references(field: Mapping[str, Any]) -> Sequence[str]:
+    choices = [*_choices(field), field.get("items", {})]
+    return [_last(choice["$ref"]) for choice in choices if "$ref" in choice]
 
 
 def _choices(field: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -53,18 +65,20 @@ def _choices(field: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _type(field: Mapping[str, Any]) -> str:
-    names = []
-    for choice in _choices(field):
-        if "const" in choice:
-            names.append(f"`{choice['const']}`")
-        elif "enum" in choice:
-            names.extend(f"`{value}`" for value in choice["enum"])
-        elif choice["type"] == "array":
-            names.append(f"list of {choice['items']['type'] if 'items' in choice else 'values'}")
-        elif choice["type"] != "null":
-            bounds = [f"{sign} {choice[key]:g}" for key, sign in _BOUNDS.items() if key in choice]
-            names.append(" ".join([choice["type"], ", ".join(bounds)]).strip())
-    return " or ".join(names)
+    return " or ".join(name for choice in _choices(field) for name in _names(choice))
+
+
+def _names(choice: Mapping[str, Any]) -> Sequence[str]:
+    if "$ref" in choice:
+        return [_last(choice["$ref"])]
+    if "const" in choice or "enum" in choice:
+        return [f"`{value}`" for value in choice.get("enum", [choice.get("const")])]
+    if choice["type"] == "null":
+        return []
+    if choice["type"] == "array":
+        return [f"list of {_type(choice.get('items', {'type': 'values'}))}"]
+    bounds = [f"{sign} {choice[key]:g}" for key, sign in _BOUNDS.items() if key in choice]
+    return [" ".join([choice["type"], ", ".join(bounds)]).strip()]
 
 
 def _value(value: Any) -> str:

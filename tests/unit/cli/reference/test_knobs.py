@@ -24,12 +24,16 @@ class Sample(StrictModel):
     """Its name."""
     warm: Warm = Warm()
     """How it begins."""
+    stages: tuple[Warm, ...] = ()
+    """One after the other."""
 
 
 def test_fields_carry_type_bounds_default_and_docstring() -> None:
     text = render_knobs([Sample])
     assert "## `sample`" in text
     assert "| `name` | string | required | Its name. |" in text
+    assert "| `stages` | list of Warm | `[]` | One after the other. |" in text
+    assert "| `stages[].rate` |" in text
     assert r"| `warm.rate` | number > 0, <= 1 | `0.5` | Share \| of it. |" in text
 
 
