@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
-class Embedder(Protocol):
-    """Turns texts into unit vectors whose dot product says how close they are in meaning."""
+class QueryEmbedder(Protocol):
+    """What asking a question takes of an embedder; a served one offers no more."""
 
     @property
     def name(self) -> str:
         """The name it was asked for by; a store remembers it."""
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Embed texts; see Embedder.embed."""
+
+
+class Embedder(QueryEmbedder, Protocol):
+    """Turns texts into unit vectors whose dot product says how close they are in meaning."""
 
     @property
     def dimensions(self) -> int:

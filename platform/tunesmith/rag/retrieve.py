@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tunesmith.config.serve import RetrievalConfig
-from tunesmith.engines.protocols import Embedder
+from tunesmith.engines.protocols import QueryEmbedder
 from tunesmith.records import Hit, Source
 from tunesmith.stores.vectors import StoreRecord, VectorStore
 
@@ -13,7 +13,7 @@ from tunesmith.stores.vectors import StoreRecord, VectorStore
 def retrieve(
     question: str,
     *,
-    embedder: Embedder,
+    embedder: QueryEmbedder,
     vectors: VectorStore,
     stores: Sequence[StoreRecord],
     retrieval: RetrievalConfig,

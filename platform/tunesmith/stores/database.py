@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
 from sqlalchemy import JSON, ForeignKey, ForeignKeyConstraint, UniqueConstraint, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -223,6 +221,10 @@ def migrate(url: str) -> None:
     Args:
         url: SQLAlchemy URL.
     """
+    # Replicas and short commands open databases that are migrated already: they are spared 3 s of imports.
+    from alembic import command
+    from alembic.config import Config as AlembicConfig
+
     config = AlembicConfig()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))

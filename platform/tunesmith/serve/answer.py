@@ -1,0 +1,135 @@
+"""The retrieval deployment: `POST /answer/v1/chat/completions`, from a question to checked citations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from functools import cached_property
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from ray import serve
+from ray.serve import Application
+from ray.serve.handle import DeploymentHandle
+
+from tunesmith.serve.answer_request import AnswerRequest
+from tunesmith.serve.answering import Answerer, EngineRefusal
+from tunesmith.serve.applications import ANSWER, EMBED, ENGINE
+from tunesmith.serve.event_stream import EventStream
+from tunesmith.serve.http_app import create_app
+from tunesmith.serve.options import AnswerOptions
+
+_EMBED_SECONDS = 60.0
+
+
+class ServedEngine:
+    """The engine deployment, called by handle."""
+
+    async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
+        """Run one chat completion; see `tunesmith.serve.engine.Engine.chat`.
+
+        Args:
+            body: an OpenAI chat request.
+
+        Yields:
+            What the engine yields. Closing early stops the generation.
+        """
+        pieces = self._handle.chat.remote(body)
+        try:
+            async for piece in pieces:
+                yield piece
+        finally:
+            pieces.cancel()
+
+    @cached_property
+    def _handle(self) -> DeploymentHandle:
+        # At the first request: the applications start side by side, the engine's may not exist before.
+        return serve.get_deployment_handle(ENGINE, app_name=ENGINE).options(stream=True)
+
+
+class ServedEmbedder:
+    """The embedding deployment, called by handle from a worker thread.
+
+    Args:
+        name: name of the embedder.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """Embed texts.
+
+        Args:
+            texts: any texts.
+
+        Returns:
+            One unit vector a text.
+        """
+        vectors: list[list[float]] = self._handle.embed.remote(list(texts)).result(timeout_s=_EMBED_SECONDS)
+        return vectors
+
+    @cached_property
+    def _handle(self) -> DeploymentHandle:
+        return serve.get_deployment_handle(EMBED, app_name=EMBED)
+
+
+def answer_app(answerer: Answerer) -> FastAPI:
+    """The HTTP surface.
+
+    Args:
+        answerer: what answers.
+
+    Returns:
+        The application.
+    """
+    app = create_app("Answers with checked citations")
+
+    @app.exception_handler(EngineRefusal)
+    async def refused(_: Request, error: EngineRefusal) -> JSONResponse:
+        return JSONResponse(error.body, status_code=error.status)
+
+    @app.post("/v1/chat/completions")
+    async def answer(request: AnswerRequest) -> Response:
+        if not request.stream:
+            return JSONResponse(await answerer.complete(request))
+        events = answerer.stream(request)
+        first = await anext(events)
+        return EventStream(first, events)
+
+    return app
+
+
+@serve.ingress()
+class Answering:
+    """One replica of the retrieval path. It waits and passes on; the heavy work is done elsewhere."""
+
+    def __init__(self, options: AnswerOptions) -> None:
+        from tunesmith.stores.milvus import open_vectors
+
+        self._answerer = Answerer(
+            embedder=ServedEmbedder(options.embedder),
+            vectors=open_vectors(options.home, options.milvus_uri),
+            engine=ServedEngine(),
+            retrieval=options.retrieval,
+        )
+
+    async def __serve_build_asgi_app__(self) -> FastAPI:
+        """The HTTP surface; Serve calls this once the replica is made."""
+        return answer_app(self._answerer)
+
+
+def build(args: dict[str, Any]) -> Application:
+    """Build the application `answer`; Serve calls this with the document's `args`.
+
+    Args:
+        args: fields of AnswerOptions.
+
+    Returns:
+        The application.
+    """
+    options = AnswerOptions.model_validate(args)
+    deployment = serve.deployment(
+        Answering, name=ANSWER, max_ongoing_requests=128, ray_actor_options={"num_cpus": options.num_cpus}
+    )
+    return deployment.bind(options)

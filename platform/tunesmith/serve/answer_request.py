@@ -1,0 +1,136 @@
+"""The request of `/answer`: an OpenAI chat request with the stores to answer from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunesmith.config.serve import RetrievalConfig
+from tunesmith.errors import ConfigError
+from tunesmith.rag.prompt import build_messages
+from tunesmith.records import Message, Source
+from tunesmith.stores.vectors import StoreRecord
+
+
+class Turn(BaseModel):
+    """One turn of the conversation."""
+
+    role: str
+    """`system`, `developer`, `user`, `assistant` or `tool`."""
+    content: str | list[dict[str, Any]] | None = None
+    """Text, or parts of which the text is read."""
+
+    @property
+    def text(self) -> str:
+        """The turn's text."""
+        if isinstance(self.content, list):
+            return "".join(str(part.get("text", "")) for part in self.content)
+        return self.content or ""
+
+
+class StoreBinding(BaseModel):
+    """A vector store, as the gateway resolved it."""
+
+    id: str
+    name: str
+    collection: str
+    embedder: str
+    project_id: str
+
+    def record(self) -> StoreRecord:
+        """The store as the vector store knows it."""
+        return StoreRecord(self.id, self.project_id, self.name, self.collection, self.embedder)
+
+
+class RetrievalOverride(BaseModel):
+    """What a request may say about retrieval."""
+
+    top_k: int | None = Field(None, ge=1, le=50)
+    """Sources shown to the model."""
+
+
+class AnswerRequest(BaseModel):
+    """A question to be answered from documents; fields not named here go to the engine as they are."""
+
+    model_config = ConfigDict(extra="allow")
+    model: str
+    messages: list[Turn] = Field(min_length=1)
+    stream: bool | None = False
+    n: int | None = Field(1, ge=1, le=1)
+    """One answer; each would need a check of its own."""
+    vector_stores: list[StoreBinding] = Field(min_length=1)
+    retrieval: RetrievalOverride = RetrievalOverride()
+    instructions: str | None = None
+
+    @property
+    def question(self) -> str:
+        """The last user turn.
+
+        Raises:
+            ConfigError: there is none, or it is empty.
+        """
+        questions = [turn.text for turn in self.messages if turn.role == "user"]
+        if not questions or not questions[-1].strip():
+            raise ConfigError("messages holds no question. Add a user turn with a text.", param="messages")
+        return questions[-1]
+
+    def stores(self, embedder: str) -> list[StoreRecord]:
+        """The stores to search.
+
+        Args:
+            embedder: the embedder that is served.
+
+        Returns:
+            Their records.
+
+        Raises:
+            ConfigError: a store was filled by another embedder.
+        """
+        for store in self.vector_stores:
+            if store.embedder != embedder:
+                raise ConfigError(
+                    f'Store "{store.name}" was filled by embedder "{store.embedder}", but "{embedder}" is served. '
+                    f"Start the platform with that embedder, or ingest into a new store.",
+                    param="vector_stores",
+                )
+        return [store.record() for store in self.vector_stores]
+
+    def limits(self, defaults: RetrievalConfig) -> RetrievalConfig:
+        """How sources are found for this request.
+
+        Args:
+            defaults: the platform's.
+
+        Returns:
+            The defaults with what the request says.
+        """
+        top_k = self.retrieval.top_k
+        return defaults.model_copy(update={"top_k": top_k}) if top_k else defaults
+
+    def engine_body(self, sources: tuple[Source, ...]) -> dict[str, Any]:
+        """The request to the engine: instructions, earlier turns, the question with its sources.
+
+        Args:
+            sources: what retrieval found.
+
+        Returns:
+            An OpenAI chat request.
+        """
+        system, user = build_messages(self.question, sources, instructions=self.instructions)
+        messages = [_to_json(system), *self._earlier_turns(), _to_json(user)]
+        return {
+            **(self.model_extra or {}),
+            "model": self.model,
+            "messages": messages,
+            "stream": bool(self.stream),
+        }
+
+    def _earlier_turns(self) -> list[dict[str, str]]:
+        last = max(index for index, turn in enumerate(self.messages) if turn.role == "user")
+        kept = [turn for turn in self.messages[:last] if turn.role in ("user", "assistant")]
+        return [{"role": turn.role, "content": turn.text} for turn in kept]
+
+
+def _to_json(message: Message) -> dict[str, str]:
+    return {"role": message.role, "content": message.content}

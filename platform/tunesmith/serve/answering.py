@@ -1,0 +1,172 @@
+"""One question to one checked answer: retrieve, prompt, generate, check. Knows neither Ray nor HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from tunesmith.config.serve import RetrievalConfig
+from tunesmith.engines.protocols import QueryEmbedder
+from tunesmith.rag.cite import check_answer
+from tunesmith.rag.retrieve import retrieve
+from tunesmith.records import Source
+from tunesmith.serve.answer_request import AnswerRequest
+from tunesmith.serve.event_stream import DONE
+from tunesmith.serve.grounding import to_extension
+from tunesmith.stores.vectors import VectorStore
+
+
+class Generator(Protocol):
+    """The engine, as the answerer sees it."""
+
+    def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
+        """Run one chat completion; see `tunesmith.serve.engine.Engine.chat`. Closing it stops the generation."""
+
+
+class EngineRefusal(Exception):
+    """The engine answered with an error; it is passed on as it is.
+
+    Args:
+        body: `{"error": {...}}`.
+        status: its HTTP status.
+    """
+
+    def __init__(self, body: dict[str, Any], status: int) -> None:
+        super().__init__(body["error"]["message"])
+        self.body = body
+        self.status = status
+
+
+class Answerer:
+    """Answers questions from documents.
+
+    Args:
+        embedder: the embedder that filled the stores.
+        vectors: where the stores lie.
+        engine: what generates.
+        retrieval: defaults of retrieval.
+    """
+
+    def __init__(
+        self, *, embedder: QueryEmbedder, vectors: VectorStore, engine: Generator, retrieval: RetrievalConfig
+    ) -> None:
+        self._embedder = embedder
+        self._vectors = vectors
+        self._engine = engine
+        self._retrieval = retrieval
+
+    async def complete(self, request: AnswerRequest) -> dict[str, Any]:
+        """Answer in one piece.
+
+        Args:
+            request: the question and its stores.
+
+        Returns:
+            A chat completion with the `tunesmith` extension.
+
+        Raises:
+            EngineRefusal: the engine refused the request.
+            PlatformError: retrieval cannot be done.
+        """
+        run = _Run(request)
+        sources = await self._retrieve(run)
+        async with aclosing(self._generate(request, sources)) as pieces:
+            completion = await anext(pieces)
+        assert isinstance(completion, dict)
+        text = completion["choices"][0]["message"]["content"] or ""
+        return {**completion, "tunesmith": run.check(text, sources)}
+
+    async def stream(self, request: AnswerRequest) -> AsyncGenerator[str, None]:
+        """Answer as server-sent events: the engine's own, then one with the `tunesmith` extension.
+
+        Args:
+            request: the question and its stores.
+
+        Yields:
+            Events with their blank lines; the last is `data: [DONE]`.
+
+        Raises:
+            EngineRefusal: the engine refused the request, before the first event.
+            PlatformError: retrieval cannot be done.
+        """
+        run = _Run(request)
+        sources = await self._retrieve(run)
+        gathered = _Gathered()
+        async with aclosing(self._generate(request, sources)) as pieces:
+            async for event in pieces:
+                assert isinstance(event, str)
+                if event != DONE:
+                    gathered.add(event)
+                    yield event
+        if gathered.whole:
+            yield gathered.extension(run.check(gathered.text, sources))
+        yield DONE
+
+    async def _retrieve(self, run: _Run) -> tuple[Source, ...]:
+        request = run.request
+        sources = await asyncio.to_thread(
+            retrieve,
+            request.question,
+            embedder=self._embedder,
+            vectors=self._vectors,
+            stores=request.stores(self._embedder.name),
+            retrieval=request.limits(self._retrieval),
+        )
+        run.lap("retrieve")
+        return sources
+
+    async def _generate(
+        self, request: AnswerRequest, sources: tuple[Source, ...]
+    ) -> AsyncGenerator[dict[str, Any] | str, None]:
+        async with aclosing(self._engine.chat(request.engine_body(sources))) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, dict) and "error" in piece:
+                    raise EngineRefusal({"error": piece["error"]}, piece["status"])
+                yield piece
+
+
+class _Run:
+    """One question on its way, with its times."""
+
+    def __init__(self, request: AnswerRequest) -> None:
+        self.request = request
+        self._timings_ms: dict[str, float] = {}
+        self._started = self._lap = time.perf_counter()
+
+    def lap(self, step: str) -> None:
+        now = time.perf_counter()
+        self._timings_ms[step] = (now - self._lap) * 1000
+        self._lap = now
+
+    def check(self, text: str, sources: tuple[Source, ...]) -> dict[str, Any]:
+        self.lap("generate")
+        answer = check_answer(text, sources, question=self.request.question)
+        self.lap("check")
+        self._timings_ms["total"] = (self._lap - self._started) * 1000
+        return to_extension(answer, timings_ms=self._timings_ms)
+
+
+class _Gathered:
+    """What a stream has said so far."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.whole = True
+        self._head: dict[str, Any] = {}
+
+    def add(self, event: str) -> None:
+        chunk = json.loads(event.removeprefix("data: "))
+        if "error" in chunk:
+            self.whole = False
+            return
+        self._head = self._head or {key: chunk[key] for key in ("id", "created", "model")}
+        for choice in chunk["choices"]:
+            self.text += choice["delta"].get("content") or ""
+
+    def extension(self, extension: dict[str, Any]) -> str:
+        chunk = {**self._head, "object": "chat.completion.chunk", "choices": [], "tunesmith": extension}
+        return f"data: {json.dumps(chunk, separators=(',', ':'))}\n\n"

@@ -1,0 +1,93 @@
+"""The Serve config document: which applications run, with which options. Loads neither ray nor an engine.
+
+The controller PUTs it to the Ray dashboard (`/api/serve/applications/`); doing so again changes nothing.
+
+    /engine   vLLM: the base model and its adapters, OpenAI surface
+    /embed    embeddings
+    /answer   retrieval, prompt, /engine by handle, citation check
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tunesmith.assets import model_source
+from tunesmith.config.home import Home
+from tunesmith.config.serve import ServeConfig
+from tunesmith.serve.options import AnswerOptions, EmbedderOptions, EngineOptions
+
+ENGINE = "engine"
+"""Name of the application, of its deployment and of its route."""
+EMBED = "embed"
+"""Name of the application, of its deployment and of its route."""
+ANSWER = "answer"
+"""Name of the application, of its deployment and of its route."""
+
+
+def serve_applications(
+    config: ServeConfig, *, home: Home, milvus_uri: str | None, http_port: int
+) -> dict[str, Any]:
+    """Describe everything that Ray Serve runs for one home.
+
+    Args:
+        config: the platform's knobs.
+        home: the installation.
+        milvus_uri: the running Milvus; `config.milvus_uri` wins.
+        http_port: port of Serve's proxy on 127.0.0.1.
+
+    Returns:
+        A document in the schema of `PUT /api/serve/applications/`, JSON-ready.
+    """
+    cpus = config.budget.retrieval_cpus / 2
+    engine = EngineOptions(
+        model=config.model,
+        source=model_source(config.model),
+        home_root=str(home.root),
+        num_cpus=config.budget.engine_cpus,
+        engine=config.engine,
+    )
+    embedder = EmbedderOptions(model=config.embedder, num_cpus=cpus)
+    answer = AnswerOptions(
+        home_root=str(home.root),
+        milvus_uri=config.milvus_uri or milvus_uri,
+        embedder=config.embedder,
+        num_cpus=cpus,
+        retrieval=config.retrieval,
+    )
+    environment = _environment(config.engine.num_threads)
+    return {
+        "proxy_location": "HeadOnly",
+        "http_options": {"host": "127.0.0.1", "port": http_port},
+        "logging_config": {"log_level": "WARNING", "enable_access_log": False},
+        "applications": [
+            _application(ENGINE, "tunesmith.serve.engine:build", engine.model_dump(), environment),
+            _application(EMBED, "tunesmith.serve.embedder:build", embedder.model_dump(), environment),
+            _application(ANSWER, "tunesmith.serve.answer:build", answer.model_dump(), environment),
+        ],
+    }
+
+
+def _application(
+    name: str, import_path: str, args: dict[str, Any], environment: dict[str, str]
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "route_prefix": f"/{name}",
+        "import_path": import_path,
+        "args": args,
+        "runtime_env": {"env_vars": environment},
+    }
+
+
+def _environment(num_threads: int) -> dict[str, str]:
+    # One environment for all applications: Ray keeps a pool of worker processes for each distinct one.
+    return {
+        "OMP_NUM_THREADS": str(num_threads),
+        # The CPU build pins its threads to cores by itself otherwise, also to those that training uses.
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        # Lets vLLM ask for an adapter when it misses one. Its load and unload routes are not mounted.
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "TOKENIZERS_PARALLELISM": "false",
+    }

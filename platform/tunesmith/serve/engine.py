@@ -1,0 +1,78 @@
+"""The engine deployment: vLLM's OpenAI surface over HTTP, and the same by handle for `/answer`.
+
+This file is imported where the application is built, in the proxy and in every caller, so it stays light:
+vLLM is loaded in the replica alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+
+from ray import serve
+from ray.serve import Application
+
+from tunesmith.serve.accelerator import has_gpu
+from tunesmith.serve.applications import ENGINE
+from tunesmith.serve.options import EngineOptions
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+
+@serve.ingress()
+class Engine:
+    """One replica of the engine.
+
+    The replica is its own HTTP ingress: a request takes one hop from Serve's proxy to vLLM's own handlers.
+    """
+
+    def __init__(self, options: EngineOptions, *, gpu: bool) -> None:
+        self._options = options
+        self._gpu = gpu
+
+    async def __serve_build_asgi_app__(self) -> ASGIApp:
+        """Start the engine and give Serve its HTTP surface; the replica is ready when this returns."""
+        from tunesmith.serve.vllm_server import VllmServer
+
+        self._server = await VllmServer.start(self._options, gpu=self._gpu)
+        return await self._server.asgi_app()
+
+    async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
+        """Run one chat completion for a caller inside the data plane.
+
+        Args:
+            body: an OpenAI chat completion request.
+
+        Yields:
+            With `stream` the server-sent events as text, each with its blank line, the last one
+            `data: [DONE]`; otherwise one completion. An error is a single `{"error": ..., "status": ...}`.
+        """
+        async for piece in self._server.chat(body):
+            yield piece
+
+    async def check_health(self) -> None:
+        """Fail when the engine is dead, so that Serve replaces the replica."""
+        await self._server.check_health()
+
+
+def build(args: dict[str, Any]) -> Application:
+    """Build the application `engine`; Serve calls this with the document's `args`.
+
+    Args:
+        args: fields of EngineOptions.
+
+    Returns:
+        The application.
+    """
+    options = EngineOptions.model_validate(args)
+    gpu = has_gpu()
+    deployment = serve.deployment(
+        Engine,
+        name=ENGINE,
+        max_ongoing_requests=options.engine.max_num_seqs * 8,
+        health_check_timeout_s=60,
+        ray_actor_options={"num_cpus": options.num_cpus},
+        placement_group_bundles=[{"CPU": options.num_cpus, **({"GPU": 1} if gpu else {})}],
+    )
+    return deployment.bind(options, gpu=gpu)

@@ -1,0 +1,57 @@
+"""A checked answer as JSON: the `tunesmith` extension of a chat completion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tunesmith.records import Answer, CheckedSentence, Citation, Source
+
+
+def to_extension(answer: Answer, *, timings_ms: Mapping[str, float]) -> dict[str, Any]:
+    """Render what the check found.
+
+    Args:
+        answer: the checked answer.
+        timings_ms: milliseconds by step.
+
+    Returns:
+        Abstention, citations, sentences, sources and timings, JSON-ready.
+    """
+    return {
+        "abstained": answer.abstained,
+        "citations": [_citation(citation) for citation in answer.citations],
+        "sentences": [_sentence(sentence) for sentence in answer.sentences],
+        "sources": [_source(source) for source in answer.sources],
+        "timings_ms": {step: round(value, 2) for step, value in timings_ms.items()},
+    }
+
+
+def _citation(citation: Citation) -> dict[str, Any]:
+    return {
+        "number": citation.number,
+        "document": citation.document,
+        "start": citation.start,
+        "end": citation.end,
+        "text": citation.text,
+        "status": citation.status,
+    }
+
+
+def _sentence(sentence: CheckedSentence) -> dict[str, Any]:
+    citations = [_citation(citation) for citation in sentence.citations]
+    return {"text": sentence.text, "supported": sentence.supported, "citations": citations}
+
+
+def _source(source: Source) -> dict[str, Any]:
+    chunk = source.hit.chunk
+    return {
+        "number": source.number,
+        "store": source.hit.store,
+        "document": chunk.document,
+        "title": chunk.title,
+        "start": chunk.start,
+        "end": chunk.end,
+        "text": chunk.text,
+        "score": source.hit.score,
+    }

@@ -1,0 +1,173 @@
+"""Errors of the data plane in OpenAI form: `code` a string or null, nothing of the inside in the message."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tunesmith.errors import PlatformError
+
+_EVENT = b'data: {"error"'
+
+
+def platform_error_body(error: PlatformError) -> dict[str, Any]:
+    """Render a platform error.
+
+    Args:
+        error: what went wrong.
+
+    Returns:
+        `{"error": {"message", "type", "param", "code"}}`.
+    """
+    fault = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    return {"error": fault}
+
+
+async def platform_error_response(_: Request, error: Exception) -> JSONResponse:
+    """Answer a request that ended in a platform error; a Starlette exception handler.
+
+    Args:
+        _: the request.
+        error: a PlatformError.
+
+    Returns:
+        The error body with its HTTP status.
+    """
+    assert isinstance(error, PlatformError)
+    return JSONResponse(platform_error_body(error), status_code=error.http_status)
+
+
+def engine_error_body(fault: Mapping[str, Any], *, status: int) -> dict[str, Any]:
+    """Turn an error of vLLM into the OpenAI form.
+
+    Args:
+        fault: vLLM's `error` object; its `code` repeats the status as a number.
+        status: HTTP status.
+
+    Returns:
+        `{"error": {"message", "type", "param", "code"}}`; a server error says no more than that it was one.
+    """
+    if status >= 500:
+        message = "The engine failed on this request. Try again; the replica's log holds the reason."
+        return {"error": {"message": message, "type": "server_error", "param": None, "code": None}}
+    message = str(fault.get("message") or "The request was refused.")
+    param = fault.get("param")
+    body = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
+    if status == 404 and param == "model":
+        body["code"] = "model_not_found"
+    elif "context length" in message:
+        body["code"] = "context_length_exceeded"
+    return {"error": body}
+
+
+def validation_error_body(faults: Sequence[Any]) -> dict[str, Any]:
+    """Say the first fault of a request body that pydantic refused.
+
+    Args:
+        faults: pydantic's `errors()`.
+
+    Returns:
+        `{"error": {"message", "type", "param", "code"}}`.
+    """
+    first = faults[0]
+    # Pydantic puts names of its own between the fields (`function-wrap[...]`, the branches of a union).
+    names = [str(part) for part in first["loc"] if isinstance(part, int) or str(part).isidentifier()]
+    param = ".".join(name for name in names if name != "body") or None
+    message = str(first["msg"]).removeprefix("Value error, ")
+    text = f"{param}: {message}" if param else message
+    return {"error": {"message": text, "type": "invalid_request_error", "param": param, "code": None}}
+
+
+async def validation_error_response(_: Request, error: Exception) -> JSONResponse:
+    """Answer a request whose body pydantic refused; a Starlette exception handler.
+
+    Args:
+        _: the request.
+        error: a RequestValidationError.
+
+    Returns:
+        The error body with status 400.
+    """
+    faults: Sequence[Any] = error.errors()  # type: ignore[attr-defined]
+    return JSONResponse(validation_error_body(faults), status_code=400)
+
+
+class OpenAIErrors:
+    """ASGI middleware around vLLM: rewrites what it answers with a status of 400 or more, and error events.
+
+    Args:
+        app: vLLM's application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._app(scope, receive, _ErrorRewriter(send) if scope["type"] == "http" else send)
+
+
+class _ErrorRewriter:
+    """Stands for `send` during one request; holds an error's start back until its body is known."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+        self._body = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            self._start = message
+        elif self._start is not None:
+            await self._collect(self._start, message)
+        else:
+            await self._send(_rewrite_event(message))
+
+    async def _collect(self, start: Message, message: Message) -> None:
+        self._body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        body = _rewrite_body(self._body, start["status"])
+        headers = MutableHeaders(raw=start["headers"])
+        headers["content-length"] = str(len(body))
+        headers["content-type"] = "application/json"
+        await self._send({**start, "headers": headers.raw})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _rewrite_event(message: Message) -> Message:
+    body: bytes = message.get("body", b"")
+    if not body.startswith(_EVENT):
+        return message
+    event, rest = body.split(b"\n\n", 1)
+    return {**message, "body": rewrite_error_event(event.decode()).encode() + rest}
+
+
+def rewrite_error_event(event: str) -> str:
+    """Rewrite vLLM's error event of a stream.
+
+    Args:
+        event: `data: {"error": {...}}`.
+
+    Returns:
+        The event in OpenAI form, with its blank line.
+    """
+    fault = json.loads(event.removeprefix("data: "))["error"]
+    return f"data: {json.dumps(engine_error_body(fault, status=int(fault['code'])))}\n\n"
+
+
+def _rewrite_body(body: bytes, status: int) -> bytes:
+    try:
+        content = json.loads(body)
+        fault = content["error"]
+    except (ValueError, KeyError, TypeError):
+        fault = {}
+    if isinstance(fault, Mapping) and not isinstance(fault.get("code"), int) and "message" in fault:
+        return body  # it has the OpenAI form already
+    return json.dumps(engine_error_body(fault, status=status)).encode()

@@ -1,0 +1,188 @@
+"""vLLM inside a replica, through `ray.serve.llm`. Heavy: only a replica of the engine imports this."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from ray.llm._internal.common.callbacks.base import CallbackBase, CallbackConfig
+from ray.llm._internal.serve.engines.vllm.vllm_engine import VLLMEngine
+from ray.serve.llm import LLMConfig
+from ray.serve.llm.deployment import LLMServer
+from ray.serve.llm.openai_api_models import ChatCompletionRequest
+from vllm.lora.request import LoRARequest
+from vllm.lora.resolver import LoRAResolver, LoRAResolverRegistry
+
+from tunesmith.errors import PlatformError
+from tunesmith.serve.adapters import RegisteredAdapters
+from tunesmith.serve.model_limits import ModelLimits
+from tunesmith.serve.openai_errors import (
+    OpenAIErrors,
+    engine_error_body,
+    platform_error_body,
+    platform_error_response,
+    rewrite_error_event,
+    validation_error_body,
+    validation_error_response,
+)
+from tunesmith.serve.options import EngineOptions
+
+ROUTES = frozenset(
+    {
+        "/health",
+        "/metrics",
+        "/v1/models",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/tokenize",
+        "/detokenize",
+    }
+)
+"""What is served of vLLM's routes; the others load adapters from any path, profile, sleep, scale."""
+
+
+class VllmServer:
+    """A running engine with its HTTP surface and its adapters.
+
+    Args:
+        server: a started server.
+        options: what it was started from.
+    """
+
+    def __init__(self, server: LLMServer, options: EngineOptions) -> None:
+        self._server = server
+        self._options = options
+
+    @classmethod
+    async def start(cls, options: EngineOptions, *, gpu: bool) -> VllmServer:
+        """Load the model and wait until the engine answers.
+
+        Args:
+            options: model, limits, home.
+            gpu: whether the engine runs on the replica's GPU.
+
+        Returns:
+            The running server.
+        """
+        adapters = RegisteredAdapters(options.home, base=options.model, max_rank=options.engine.max_lora_rank)
+        LoRAResolverRegistry.register_resolver("registry", _Resolver(adapters))
+        server = _Server.sync_init(
+            _llm_config(options, gpu=gpu), engine_cls=VLLMEngine if gpu else _CpuEngine
+        )
+        await server.start()
+        return cls(server, options)
+
+    async def asgi_app(self) -> FastAPI:
+        """vLLM's own application, cut down to `ROUTES`, with errors in OpenAI form."""
+        app: FastAPI = await self._server.engine.build_asgi_app()
+        app.router.routes[:] = [
+            route for route in app.router.routes if getattr(route, "path", None) in ROUTES
+        ]
+        app.add_exception_handler(PlatformError, platform_error_response)
+        app.add_exception_handler(RequestValidationError, validation_error_response)
+        # vLLM builds the middleware stack early; without it Starlette builds it again at the first request.
+        app.middleware_stack = None
+        app.add_middleware(OpenAIErrors)
+        return app
+
+    async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
+        """Run one chat completion; see `Engine.chat`."""
+        try:
+            request = ChatCompletionRequest.model_validate(body)
+        except ValidationError as error:
+            yield {**validation_error_body(error.errors()), "status": 400}
+            return
+        try:
+            async for piece in await self._server.chat(request):
+                for part in piece if isinstance(piece, list) else [piece]:
+                    yield _piece(part)
+        except PlatformError as error:
+            yield {**platform_error_body(error), "status": error.http_status}
+
+    async def check_health(self) -> None:
+        """Raise when the engine is dead."""
+        await self._server.check_health()
+
+
+class _Server(LLMServer):  # type: ignore[misc]
+    """`LLMServer` without its usage report: that starts an actor which imports vLLM once more, and waits for it."""
+
+    async def _start_engine(self) -> None:
+        await self.engine.start()
+
+
+class _CpuEngine(VLLMEngine):  # type: ignore[misc]
+    """An engine whose worker lives in the engine's process.
+
+    On CPU vLLM starts a process for the worker so that it can pin its threads. Here threads are not pinned
+    (OMP_NUM_THREADS bounds them), so that process would only import everything again: seconds and 0.6 GB.
+    """
+
+    def _start_async_llm_engine(self, engine_args: Any, config: Any, placement_group: Any) -> Any:
+        config.parallel_config.distributed_executor_backend = "uni"
+        return super()._start_async_llm_engine(engine_args, config, placement_group)
+
+
+class _LoadedByEngine(CallbackBase):  # type: ignore[misc]
+    """Leaves the download of a model to vLLM: Ray would start a task on every node that imports vLLM for it."""
+
+    async def on_before_node_init(self) -> None:
+        self.ctx.run_init_node = False
+
+
+class _Resolver(LoRAResolver):  # type: ignore[misc]
+    def __init__(self, adapters: RegisteredAdapters) -> None:
+        self._adapters = adapters
+
+    async def resolve_lora(self, base_model_name: str, lora_name: str) -> LoRARequest | None:  # noqa: ARG002
+        folder = await asyncio.to_thread(self._adapters.find, lora_name)
+        # vLLM gives the request an id of its own, one per name for the life of the replica.
+        return LoRARequest(lora_name, 1, str(folder)) if folder else None
+
+
+def _llm_config(options: EngineOptions, *, gpu: bool) -> LLMConfig:
+    return LLMConfig(
+        model_loading_config={"model_id": options.model, "model_source": options.source},
+        accelerator_config={"kind": "gpu" if gpu else "cpu"},
+        engine_kwargs=_engine_kwargs(options, gpu=gpu),
+        experimental_configs={"stream_batching_interval_ms": 0},
+        callback_config=CallbackConfig(callback_class=_LoadedByEngine),
+        # Ray's own metrics exporter would take the place of vLLM's, which /metrics serves.
+        log_engine_metrics=False,
+    )
+
+
+def _engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
+    engine = options.engine
+    limits = ModelLimits.read(options)
+    kwargs: dict[str, Any] = {
+        "max_model_len": limits.max_model_len,
+        "max_num_seqs": engine.max_num_seqs,
+        "dtype": engine.dtype,
+        "enable_lora": True,
+        "max_loras": engine.max_loras,
+        "max_lora_rank": engine.max_lora_rank,
+    }
+    if gpu:
+        return {**kwargs, "gpu_memory_utilization": engine.gpu_memory_utilization}
+    return {
+        **kwargs,
+        "enforce_eager": True,
+        "kv_cache_memory_bytes": limits.kv_cache_bytes,
+        "disable_custom_all_reduce": True,
+    }
+
+
+def _piece(part: Any) -> dict[str, Any] | str:
+    if isinstance(part, str):
+        return rewrite_error_event(part) if part.startswith('data: {"error"') else part
+    body: dict[str, Any] = json.loads(part.model_dump_json())
+    if "error" in body:
+        status = body["error"]["code"]
+        return {**engine_error_body(body["error"], status=status), "status": status}
+    return body

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import httpx
+import pytest
+
+from tunesmith.config.serve import RetrievalConfig
+from tunesmith.engines.fakes import HashingEmbedder
+from tunesmith.errors import UnavailableError
+from tunesmith.records import Chunk, Hit
+from tunesmith.serve.answer import answer_app
+from tunesmith.serve.answering import Answerer
+from tunesmith.stores.vectors import StoreRecord
+
+LEAVE = "Full-time staff receive 27 days of leave."
+CANTEEN = "The canteen opens at 11:30."
+STORE = {"id": "vs_1", "name": "docs", "collection": "c", "embedder": "hashing", "project_id": "acme"}
+
+
+class TwoChunks:
+    """A vector store that finds the same two chunks whatever is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, int]] = []
+        self.down = False
+
+    def search(
+        self,
+        stores: Sequence[StoreRecord],
+        question: str,
+        *,
+        vector: Sequence[float],
+        top_k: int,
+        candidates: int,
+    ) -> list[Hit]:
+        if self.down:
+            raise UnavailableError("Milvus does not answer.")
+        self.asked.append((stores[0].scope, question, top_k))
+        texts = (LEAVE, CANTEEN)
+        chunks = [Chunk(str(i), f"{i}.md", "T", 0, 10, 10 + len(text), text) for i, text in enumerate(texts)]
+        return [Hit(chunk, 0.5, stores[0].name) for chunk in chunks][:top_k]
+
+
+class ScriptedEngine:
+    """An engine that says what it is told to, in the shapes of the real one."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+        self.bodies: list[dict[str, Any]] = []
+        self.closed_early = False
+        self.fault: dict[str, Any] | None = None
+
+    async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
+        self.bodies.append(body)
+        if self.fault:
+            yield self.fault
+            return
+        head = {"id": "chatcmpl-1", "created": 1, "model": body["model"]}
+        if not body["stream"]:
+            yield {**head, "choices": [{"message": {"role": "assistant", "content": "".join(self.words)}}]}
+            return
+        try:
+            for word in self.words:
+                yield f"data: {json.dumps({**head, 'choices': [{'delta': {'content': word}}]})}\n\n"
+            yield "data: [DONE]\n\n"
+        except GeneratorExit:
+            self.closed_early = True
+            raise
+
+
+@pytest.fixture
+def engine() -> ScriptedEngine:
+    return ScriptedEngine("27 ", "days ", "[1]")
+
+
+@pytest.fixture
+def vectors() -> TwoChunks:
+    return TwoChunks()
+
+
+@pytest.fixture
+def answerer(engine: ScriptedEngine, vectors: TwoChunks) -> Answerer:
+    return Answerer(embedder=HashingEmbedder(), vectors=vectors, engine=engine, retrieval=RetrievalConfig())
+
+
+@pytest.fixture
+async def client(answerer: Answerer):
+    transport = httpx.ASGITransport(answer_app(answerer), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        yield client
+
+
+def _body(**changes: Any) -> dict[str, Any]:
+    question = {"role": "user", "content": "How many days of leave do full-time staff get?"}
+    return {"model": "tiny", "messages": [question], "vector_stores": [STORE], **changes}
+
+
+async def _ask(client: httpx.AsyncClient, **changes: Any) -> httpx.Response:
+    return await client.post("/v1/chat/completions", json=_body(**changes))
+
+
+async def test_answer_carries_its_checked_citation(client: httpx.AsyncClient) -> None:
+    answer = (await _ask(client)).json()
+    assert answer["choices"][0]["message"]["content"] == "27 days [1]"
+    (citation,) = answer["tunesmith"]["citations"]
+    assert (citation["number"], citation["document"], citation["status"]) == (1, "0.md", "verified")
+    assert LEAVE[citation["start"] - 10 : citation["end"] - 10] == citation["text"]
+    assert [source["text"] for source in answer["tunesmith"]["sources"]] == [LEAVE, CANTEEN]
+    assert answer["tunesmith"]["abstained"] is False
+    assert set(answer["tunesmith"]["timings_ms"]) == {"retrieve", "generate", "check", "total"}
+
+
+async def test_wrong_citation_is_attributed(client: httpx.AsyncClient, engine: ScriptedEngine) -> None:
+    engine.words = ("27 days [2]",)
+    (citation,) = (await _ask(client)).json()["tunesmith"]["citations"]
+    assert (citation["number"], citation["status"]) == (1, "attributed")
+
+
+async def test_prompt_holds_instructions_earlier_turns_and_sources(
+    client: httpx.AsyncClient, engine: ScriptedEngine, vectors: TwoChunks
+) -> None:
+    turns = [
+        {"role": "system", "content": "dropped"},
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": [{"type": "text", "text": "How much leave?"}]},
+    ]
+    await _ask(
+        client, messages=turns, instructions="Be short.", retrieval={"top_k": 1}, temperature=0, seed=3
+    )
+    (body,) = engine.bodies
+    assert [turn["role"] for turn in body["messages"]] == ["system", "user", "assistant", "user"]
+    assert body["messages"][0]["content"] == "Be short."
+    assert body["messages"][-1]["content"] == f"Sources:\n[1] {LEAVE}\n\nQuestion: How much leave?"
+    assert (body["temperature"], body["seed"]) == (0, 3)
+    assert "vector_stores" not in body
+    assert vectors.asked == [("acme/vs_1", "How much leave?", 1)]
+
+
+async def test_stream_ends_with_the_extension(client: httpx.AsyncClient) -> None:
+    events = (await _ask(client, stream=True)).text.split("\n\n")
+    assert events[-2:] == ["data: [DONE]", ""]
+    last = json.loads(events[-3].removeprefix("data: "))
+    assert (last["choices"], last["object"], last["id"]) == ([], "chat.completion.chunk", "chatcmpl-1")
+    assert last["tunesmith"]["citations"][0]["status"] == "verified"
+    said = [
+        json.loads(event.removeprefix("data: "))["choices"][0]["delta"]["content"] for event in events[:-3]
+    ]
+    assert said == ["27 ", "days ", "[1]"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_refusal_of_the_engine_keeps_its_status(
+    client: httpx.AsyncClient, engine: ScriptedEngine, stream: bool
+) -> None:
+    fault = {
+        "message": "no such model",
+        "type": "invalid_request_error",
+        "param": "model",
+        "code": "model_not_found",
+    }
+    engine.fault = {"error": fault, "status": 404}
+    answer = await _ask(client, stream=stream)
+    assert (answer.status_code, answer.json()) == (404, {"error": fault})
+
+
+async def test_vectors_that_do_not_answer_are_a_503(client: httpx.AsyncClient, vectors: TwoChunks) -> None:
+    vectors.down = True
+    answer = await _ask(client)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"messages": [{"role": "system", "content": "x"}]}, "no question"),
+        ({"vector_stores": []}, "vector_stores"),
+        ({"n": 2}, "n:"),
+        ({"vector_stores": [{**STORE, "embedder": "e5"}]}, 'was filled by embedder "e5"'),
+        ({"retrieval": {"top_k": 0}}, "top_k"),
+    ],
+)
+async def test_bad_request_is_told_in_one_sentence(
+    client: httpx.AsyncClient, changes: dict[str, Any], said: str
+) -> None:
+    answer = await _ask(client, **changes)
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]["message"]
+
+
+async def test_closing_a_stream_closes_the_engines(answerer: Answerer, engine: ScriptedEngine) -> None:
+    from tunesmith.serve.answer_request import AnswerRequest
+
+    events = answerer.stream(AnswerRequest.model_validate(_body(stream=True)))
+    await anext(events)
+    await events.aclose()
+    assert engine.closed_early
+
+
+async def test_stream_that_fails_says_so_and_ends(client: httpx.AsyncClient, engine: ScriptedEngine) -> None:
+    engine.words = ("27 ", 5)  # type: ignore[assignment]  # an engine that breaks in the middle
+    events = (await _ask(client, stream=True)).text.split("\n\n")
+    error = json.loads(events[-3].removeprefix("data: "))["error"]
+    assert error["type"] == "server_error"
+    assert events[-2] == "data: [DONE]"

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ray.serve.schema import ServeDeploySchema
+
+from tunesmith.config.home import Home
+from tunesmith.config.serve import BudgetConfig, EngineConfig, ServeConfig
+from tunesmith.serve.applications import serve_applications
+from tunesmith.serve.options import AnswerOptions, EmbedderOptions, EngineOptions
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def _args(document: dict, name: str) -> dict:
+    return next(app["args"] for app in document["applications"] if app["name"] == name)
+
+
+def test_document_is_what_the_dashboard_takes(home: Home) -> None:
+    document = serve_applications(ServeConfig(), home=home, milvus_uri="http://127.0.0.1:1", http_port=8123)
+    sent = json.loads(json.dumps(document))
+    schema = ServeDeploySchema.model_validate(sent)
+    assert {app.name: app.route_prefix for app in schema.applications} == {
+        "engine": "/engine",
+        "embed": "/embed",
+        "answer": "/answer",
+    }
+
+
+def test_listens_on_loopback_alone(home: Home) -> None:
+    document = serve_applications(ServeConfig(), home=home, milvus_uri=None, http_port=8123)
+    assert document["http_options"] == {"host": "127.0.0.1", "port": 8123}
+
+
+def test_same_document_for_the_same_config(home: Home) -> None:
+    first = serve_applications(ServeConfig(), home=home, milvus_uri=None, http_port=1)
+    assert first == serve_applications(ServeConfig(), home=home, milvus_uri=None, http_port=1)
+
+
+def test_args_come_back_as_options(home: Home) -> None:
+    config = ServeConfig(model="org/some-model", engine=EngineConfig(max_loras=2, num_threads=3))
+    document = json.loads(
+        json.dumps(serve_applications(config, home=home, milvus_uri="http://m:1", http_port=1))
+    )
+    engine = EngineOptions.model_validate(_args(document, "engine"))
+    assert (engine.model, engine.source, engine.engine.max_loras) == ("org/some-model", "org/some-model", 2)
+    assert engine.home == home
+    assert EmbedderOptions.model_validate(_args(document, "embed")).model == config.embedder
+    assert AnswerOptions.model_validate(_args(document, "answer")).milvus_uri == "http://m:1"
+    assert document["applications"][0]["runtime_env"]["env_vars"]["OMP_NUM_THREADS"] == "3"
+
+
+def test_configured_milvus_wins_over_the_running_one(home: Home) -> None:
+    config = ServeConfig(milvus_uri="http://milvus.example:19530")
+    document = serve_applications(config, home=home, milvus_uri="http://127.0.0.1:1", http_port=1)
+    assert _args(document, "answer")["milvus_uri"] == "http://milvus.example:19530"
+
+
+def test_replicas_stay_inside_their_budget(home: Home) -> None:
+    budget = BudgetConfig(engine_cpus=1.0, retrieval_cpus=0.5)
+    document = serve_applications(ServeConfig(budget=budget), home=home, milvus_uri=None, http_port=1)
+    assert _args(document, "engine")["num_cpus"] == 1.0
+    assert _args(document, "embed")["num_cpus"] + _args(document, "answer")["num_cpus"] == 0.5
+
+
+def test_loads_no_engine() -> None:
+    code = (
+        "import sys, tunesmith.serve.applications;"
+        "sys.exit(bool({'ray', 'torch', 'vllm', 'transformers', 'pymilvus'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tunesmith.serve.openai_errors import OpenAIErrors, engine_error_body, validation_error_body
+
+
+def _vllm(status: int, message: str, param: str | None = None) -> dict:
+    return {"error": {"message": message, "type": "SomeError", "param": param, "code": status}}
+
+
+async def _answer(request: Request) -> Response:
+    status = int(request.path_params["status"])
+    if status == 200:
+        return StreamingResponse(
+            iter(
+                ["data: {}\n\n", "data: " + '{"error": {"message": "m", "type": "t", "code": 400}}' + "\n\n"]
+            )
+        )
+    if status == 502:
+        return PlainTextResponse("Traceback (most recent call last): secret", status_code=502)
+    return JSONResponse(_vllm(status, "the message", "model"), status_code=status)
+
+
+@pytest.fixture
+async def client():
+    app = OpenAIErrors(Starlette(routes=[Route("/{status}", _answer)]))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+        yield client
+
+
+async def test_number_becomes_a_code_or_null(client: httpx.AsyncClient) -> None:
+    missing = (await client.get("/404")).json()["error"]
+    assert missing == {
+        "message": "the message",
+        "type": "invalid_request_error",
+        "param": "model",
+        "code": "model_not_found",
+    }
+    assert (await client.get("/400")).json()["error"]["code"] is None
+
+
+@pytest.mark.parametrize("status", [500, 502])
+async def test_the_inside_stays_inside(client: httpx.AsyncClient, status: int) -> None:
+    answer = await client.get(f"/{status}")
+    assert answer.status_code == status
+    assert answer.json()["error"]["type"] == "server_error"
+    assert "the message" not in answer.text
+    assert "secret" not in answer.text
+
+
+async def test_error_event_is_rewritten_and_others_are_not(client: httpx.AsyncClient) -> None:
+    first, second, _ = (await client.get("/200")).text.split("\n\n")
+    assert first == "data: {}"
+    assert '"code": null' in second
+
+
+def test_too_long_prompt_has_its_code() -> None:
+    body = engine_error_body({"message": "This model's maximum context length is 10 tokens."}, status=400)
+    assert body["error"]["code"] == "context_length_exceeded"
+
+
+def test_validation_error_names_the_field_alone() -> None:
+    class Body(BaseModel):
+        stop: str | list[str]
+
+    with pytest.raises(ValidationError) as refused:
+        Body.model_validate({"stop": 3})
+    error = validation_error_body(refused.value.errors())["error"]
+    assert error["param"].startswith("stop")
+    assert error["code"] is None
