@@ -25,6 +25,9 @@ from tunesmith.serve.applications import serve_applications
 from tunesmith.stores.platform_file import ProcessId, RunningPlatform, read_record, write_running
 from tunesmith.stores.state_file import PartState, write_state
 
+# The dashboard joins Ray on the first question about Serve, and gives up with the client that asked.
+_DASHBOARD_SECONDS = 120.0
+
 
 def main() -> None:
     """Run the controller of the platform that the home's record describes, until SIGTERM."""
@@ -70,7 +73,7 @@ def _applications(platform: RunningPlatform) -> Applications:
     client = httpx.Client(
         base_url=platform.ray_dashboard,
         headers={"Authorization": f"Bearer {token}"},
-        timeout=10,
+        timeout=_DASHBOARD_SECONDS,
         trust_env=False,
     )
     return Applications(client, wanted=wanted, serves=answers_http(f"{platform.serve_url}/-/healthz"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from tunesmith.controller.supervise import PATIENCE_SECONDS
 from tunesmith.stores.state_file import Condition, PartState
 
 _PATH = "/api/serve/applications/"
@@ -33,6 +34,9 @@ class Applications:
         self._serves = serves
         self._names = [str(application["name"]) for application in wanted["applications"]]
         self._next_put = 0.0
+        self._answered = False
+        self._seen: list[PartState] = []
+        self._seen_at = -PATIENCE_SECONDS
 
     def tick(self) -> list[PartState]:
         """Look at Serve, and send the config where it is not what runs.
@@ -41,12 +45,15 @@ class Applications:
             The state of each wanted application.
         """
         try:
-            states = self._compare(self._observe())
+            running = self._observe()
+            self._seen, self._seen_at = self._compare(running), time.monotonic()
+            if self._lacks_some(running) or any(state.condition == "failed" for state in self._seen):
+                self._put_when_due()
         except httpx.HTTPError as error:
-            return self._all(f"waiting for Ray: {type(error).__name__}")
-        if any(state.condition in ("failed", "restarting") for state in states):
-            self._put_when_due()
-        return states
+            # A dashboard that is short of CPU says nothing about the applications: they have processes of their own.
+            if time.monotonic() - self._seen_at > PATIENCE_SECONDS:
+                return self._all(f"waiting for Ray: {type(error).__name__}")
+        return self._seen
 
     def ray_is_gone(self) -> list[PartState]:
         """Take note that the Ray head does not answer; the next one gets the config at once.
@@ -54,7 +61,7 @@ class Applications:
         Returns:
             The state of each wanted application.
         """
-        self._next_put = 0.0
+        self._next_put, self._answered, self._seen, self._seen_at = 0.0, False, [], -PATIENCE_SECONDS
         return self._all("waiting for Ray")
 
     def _observe(self) -> Mapping[str, Any]:
@@ -64,20 +71,23 @@ class Applications:
         return applications
 
     def _compare(self, running: Mapping[str, Any]) -> list[PartState]:
-        if not set(self._names) <= set(running):
-            # Nothing was sent to this Serve yet, or its controller lost it.
-            return self._all("waiting for Ray Serve", condition="restarting")
-        serves = self._serves()
-        return [_state(name, running[name], serves=serves) for name in self._names]
+        if self._lacks_some(running):
+            return self._all("waiting for Ray Serve")
+        self._answered = self._answered or self._serves()
+        return [_state(name, running[name], serves=self._answered) for name in self._names]
+
+    def _lacks_some(self, running: Mapping[str, Any]) -> bool:
+        # Nothing was sent to this Serve yet, or its controller lost it.
+        return not set(self._names) <= set(running)
 
     def _put_when_due(self) -> None:
         if time.monotonic() < self._next_put:
             return
         self._next_put = time.monotonic() + _RETRY_SECONDS
-        self._client.put(_PATH, json=self._wanted, timeout=60).raise_for_status()
+        self._client.put(_PATH, json=self._wanted).raise_for_status()
 
-    def _all(self, message: str, *, condition: Condition = "starting") -> list[PartState]:
-        return [PartState(name, condition, message) for name in self._names]
+    def _all(self, message: str) -> list[PartState]:
+        return [PartState(name, "starting", message) for name in self._names]
 
 
 def _state(name: str, application: Mapping[str, Any], *, serves: bool) -> PartState:

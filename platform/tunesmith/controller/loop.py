@@ -37,6 +37,8 @@ class Controller:
         self._publish = publish
         self._record = record
         self._recorded: dict[str, ProcessId] = {}
+        self._ray_ready = False
+        self._served: list[PartState] = applications.ray_is_gone()
 
     def run(self, stop: threading.Event) -> None:
         """Look and act until told to stop; then end every part.
@@ -44,10 +46,17 @@ class Controller:
         Args:
             stop: set by a signal.
         """
+        # Ray's dashboard may take a minute to answer on a busy machine; the processes are watched meanwhile.
+        threading.Thread(target=self._watch_applications, args=(stop,), daemon=True).start()
         while not stop.is_set():
             ready = self.tick()
             stop.wait(_CALM_SECONDS if ready else _EAGER_SECONDS)
         self.stop_parts()
+
+    def _watch_applications(self, stop: threading.Event) -> None:
+        while not stop.wait(_EAGER_SECONDS):
+            if self._ray_ready:
+                self._served = self._applications.tick()
 
     def tick(self) -> bool:
         """Look at everything once and mend what is not as wanted.
@@ -56,8 +65,10 @@ class Controller:
             Whether everything is ready.
         """
         states = [part.tick() for part in self._parts]
-        ray_ready = any(state.name == "ray" and state.condition == "ready" for state in states)
-        states += self._applications.tick() if ray_ready else self._applications.ray_is_gone()
+        self._ray_ready = any(state.name == "ray" and state.condition == "ready" for state in states)
+        if not self._ray_ready:
+            self._served = self._applications.ray_is_gone()
+        states += self._served
         self._tell(states)
         return all(state.condition == "ready" for state in states)
 
@@ -69,7 +80,7 @@ class Controller:
                 self._record(running)
                 self._recorded = running
         except StorageError as error:
-            # A full disk must not take the platform down: what runs goes on, and the log says why nothing is told.
+            # A full disk must not take the platform down; the log says why nothing is told.
             print(f"state not written: {error.message}", flush=True)
 
     def stop_parts(self) -> None:

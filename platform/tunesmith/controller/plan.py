@@ -131,6 +131,8 @@ def _ray_head(platform: RunningPlatform, config: ServeConfig) -> Part:
         ],
         environment={
             **settings,
+            # There is no other node that its work could move to.
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
             "DASHBOARD_METRIC_PORT": str(ports["dashboard_metrics"]),
             "RAY_START_HOOK": "tunesmith.controller.ray_hook.leave_out_client_server",
         },

@@ -17,6 +17,8 @@ from tunesmith.stores.state_file import Condition, PartState
 
 FAILED_AFTER_RESTARTS = 3
 """A part that never became ready and died this often is called failed; it is still tried again."""
+PATIENCE_SECONDS = 30.0
+"""What was ready and still runs may be silent this long, on a machine that is busy, before it is called unready."""
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -59,6 +61,7 @@ class Supervised:
         self._child: subprocess.Popen[bytes] | None = None
         self._restarts = 0
         self._was_ready = False
+        self._answered_at = -PATIENCE_SECONDS
         self._pause_seconds = 0.0
         self._next_start = 0.0
 
@@ -71,7 +74,8 @@ class Supervised:
         if not self._alive():
             return self._start_when_due()
         if self.part.probe():
-            self._was_ready, self._pause_seconds = True, 0.0
+            self._was_ready, self._pause_seconds, self._answered_at = True, 0.0, time.monotonic()
+        if time.monotonic() - self._answered_at < PATIENCE_SECONDS:
             return self._state("ready")
         return self._state("restarting" if self._restarts else "starting", self._trouble())
 
@@ -101,7 +105,7 @@ class Supervised:
         return self._state("failed" if self._hopeless() else "restarting" if self._restarts else "starting")
 
     def _note_death(self) -> None:
-        self.process = None
+        self.process, self._answered_at = None, -PATIENCE_SECONDS
         self._restarts += 1
         self._next_start = time.monotonic() + self._pause_seconds
         self._pause_seconds = min(_LONGEST_PAUSE_SECONDS, 2 * self._pause_seconds + 1)

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from tunesmith.gateway.aliases import alias_routes
 from tunesmith.gateway.auth import Authenticator
@@ -26,7 +27,7 @@ from tunesmith.stores.registry import Registry
 
 def build_app(
     *, database: Database, upstream: Upstream, base: str, embedder: str, readiness: Readiness
-) -> FastAPI:
+) -> ASGIApp:
     """Build the gateway.
 
     Args:
@@ -56,8 +57,8 @@ def build_app(
     ):
         app.include_router(router)
     install_error_handlers(app)
-    app.add_middleware(TraceMiddleware, metrics=metrics)
-    return app
+    # Outermost, so that the answer to an unexpected failure carries the request's id too.
+    return TraceMiddleware(app, metrics=metrics)
 
 
 def _closing(upstream: Upstream) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:

@@ -1,0 +1,240 @@
+"""The whole loop on the sample corpus: ingest, train, serve, evaluate, and a document that changes.
+
+up -> ingest -> build training data -> train -> ask -> evaluate -> change a document, ask again -> report -> down
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from rich.console import Console
+
+from tunesmith.assets import handbook_folder
+from tunesmith.config.data import BuildDocumentsConfig
+from tunesmith.config.evaluate import EvaluateConfig
+from tunesmith.config.home import Home
+from tunesmith.config.ingest import IngestConfig
+from tunesmith.config.recipe import load_recipe
+from tunesmith.config.serve import ServeConfig
+from tunesmith.config.train import TrainConfig
+from tunesmith.controller.ports import require_free
+from tunesmith.datasets.build import build_from_documents
+from tunesmith.errors import ConfigError, ConflictError
+from tunesmith.evaluate.report import EvaluationReport
+from tunesmith.evaluate.run import run_evaluation
+from tunesmith.flows.ask import ask_platform
+from tunesmith.flows.down import take_down
+from tunesmith.flows.narration import Narrator
+from tunesmith.flows.quickstart_report import QuickstartReport, render_quickstart, write_quickstart
+from tunesmith.flows.up import Progress, bring_up
+from tunesmith.flows.updates import UpdateReport, ask_updates, load_updates
+from tunesmith.ingest.run import run_ingest
+from tunesmith.stores.platform_file import RunningPlatform, read_running
+from tunesmith.train.run import TrainResult, run_training
+from tunesmith.train.watch import make_watcher
+
+STORE = "handbook"
+NUM_SAMPLES = 60
+"""Questions of the evaluation; the recipe asks all of them."""
+CHANGED = "people/annual-leave.md"
+"""The document that gets its July edition."""
+_NUM_STEPS = 8
+
+Counted = Callable[[str], AbstractContextManager[Callable[[int], None]]]
+"""From what is counted to a function that is called after each piece with the number of all pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Where the quickstart shows what it does.
+
+    Attributes:
+        console: steps, tables, the decision.
+        counted: a bar for long work.
+        parts: told which parts of the platform answer.
+    """
+
+    console: Console = field(default_factory=Console)
+    counted: Counted = lambda _what: nullcontext(lambda _total: None)
+    parts: Progress = lambda _state: None
+
+
+def run_quickstart(
+    home: Home,
+    *,
+    shown: Shown,
+    keep_running: bool = False,
+    num_samples: int = NUM_SAMPLES,
+    training: Sequence[str] = (),
+) -> QuickstartReport:
+    """Run the whole loop; a second run goes through too, and trains only what has changed.
+
+    Args:
+        home: the installation.
+        shown: where to show progress.
+        keep_running: leave the platform up at the end.
+        num_samples: questions of the evaluation.
+        training: overrides of the training recipe, `path.to.field=value`.
+
+    Returns:
+        The report, written to `HOME/quickstart`.
+
+    Raises:
+        PlatformError: any step failed; what this call started is down again.
+    """
+    tell = Narrator(shown.console, num_steps=_NUM_STEPS - keep_running)
+    with _platform(home, tell, shown, keep_running=keep_running) as platform:
+        corpus = lay_out_corpus(home)
+        _ingest(corpus, home, tell)
+        data = _build_data(home, tell, shown)
+        version = _train(data, platform, home, tell, training)
+        _ask(platform, version, tell)
+        evaluation = _evaluate(platform, version, num_samples, home, tell, shown)
+        update = _change(corpus, evaluation.config, version, home, tell)
+        report = write_quickstart(evaluation, update, steps=tell.steps, model=version, home=home)
+    shown.console.print()
+    shown.console.print(render_quickstart(report))
+    return report
+
+
+def lay_out_corpus(home: Home) -> Path:
+    """Put a fresh copy of the January handbook where the quickstart may change it.
+
+    Args:
+        home: the installation.
+
+    Returns:
+        The copy's folder.
+    """
+    copy = home.quickstart / "handbook"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(handbook_folder("2026-01"), copy)
+    return copy
+
+
+@contextmanager
+def _platform(home: Home, tell: Narrator, shown: Shown, *, keep_running: bool) -> Iterator[RunningPlatform]:
+    running = read_running(home)
+    if running:
+        tell.say(f"A platform runs on {home.root} already: {running.base_url}. It is used, and stays up.")
+        yield running
+        return
+    with tell.step(
+        "Start the platform: Ray, Milvus Lite, vLLM, the gateway", command=f"tunesmith up --home {home.root}"
+    ):
+        platform = bring_up(home, ServeConfig(port=_free_port()), progress=shown.parts)
+        tell.say(f"{platform.base_url} answers, model {platform.model}")
+    try:
+        yield platform
+    except BaseException:
+        take_down(home)
+        raise
+    if keep_running:
+        tell.say(f"Still up: {platform.base_url}, key in {platform.api_key_file}. `tunesmith down` stops it.")
+        return
+    with tell.step("Stop everything", command=f"tunesmith down --home {home.root}"):
+        take_down(home)
+
+
+def _free_port() -> int:
+    wanted = ServeConfig().port
+    try:
+        require_free(wanted)
+    except ConflictError:
+        return 0
+    return wanted
+
+
+def _ingest(corpus: Path, home: Home, tell: Narrator) -> None:
+    with tell.step("Put the documents into Milvus", command=f"tunesmith ingest {corpus} --store {STORE}"):
+        report = run_ingest(IngestConfig(paths=(str(corpus),), store=STORE, remove_missing=True), home=home)
+        tell.say(str(report))
+
+
+def _build_data(home: Home, tell: Narrator, shown: Shown) -> Path:
+    questions, out = _questions("train"), home.quickstart / "train.jsonl"
+    command = f"tunesmith data build documents --store {STORE} --questions {questions} --out {out}"
+    with (
+        tell.step("Make training data from the documents", command=command),
+        shown.counted("questions") as count,
+    ):
+        config = BuildDocumentsConfig(questions=str(questions), store=STORE)
+        made = build_from_documents(config, out, home=home, on_question=count)
+        told = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in made.counts.items())
+        tell.say(f"{len(made.rows)} conversations: {told}")
+    return out
+
+
+def _train(
+    data: Path, platform: RunningPlatform, home: Home, tell: Narrator, overrides: Sequence[str]
+) -> str:
+    given = [f"data.path={data}", f"model={platform.model}", *overrides]
+    command = f"tunesmith train tiny/handbook-lora {' '.join(f'--set {override}' for override in given)}"
+    config = load_recipe("tiny/handbook-lora", TrainConfig, given)
+    with tell.step("Fine-tune: Ray Train, DeepSpeed, LoRA", command=command):
+        result = _run_training(config, home)
+        metrics = result.version.lineage.metrics
+        done = "trained" if result.trained else "trained before from the same data and recipe"
+        tell.say(f"{result.version.name} {done}: {metrics['steps']:.0f} steps, loss {metrics['loss']:.3f}")
+    return result.version.name
+
+
+def _run_training(config: TrainConfig, home: Home) -> TrainResult:
+    watcher = make_watcher()
+    try:
+        return run_training(config, home=home, watcher=watcher)
+    except ConfigError as error:
+        if error.param != "name":
+            raise
+        # An earlier quickstart trained under this name from other data: it is set aside, not resumed.
+        return run_training(config, home=home, watcher=watcher, fresh=True)
+    finally:
+        watcher.close()
+
+
+def _ask(platform: RunningPlatform, version: str, tell: Narrator) -> None:
+    question = load_updates(_questions("updates"), document=CHANGED)[0].question
+    command = f'tunesmith ask "{question}" --store {STORE} --model {version}'
+    with tell.step("Ask the new model under its name", command=command):
+        answer = ask_platform(platform, question, stores=[STORE], model=version)
+        tell.say(f"{question} {answer.text}")
+        for cited in answer.citations:
+            tell.say(f"[{cited['number']}] {cited['document']} ({cited['status']}): {cited['text']}")
+
+
+def _evaluate(
+    platform: RunningPlatform, version: str, num_samples: int, home: Home, tell: Narrator, shown: Shown
+) -> EvaluationReport:
+    given = [f"tuned={version}", f"base={platform.model}", f"num_samples={num_samples}", f"stores=[{STORE}]"]
+    command = (
+        f"tunesmith evaluate tiny/evaluate-handbook {' '.join(f'--set {override}' for override in given)}"
+    )
+    config = load_recipe("tiny/evaluate-handbook", EvaluateConfig, given)
+    with tell.step("Ask held-out questions in every arm", command=command), shown.counted("answers") as count:
+        report = run_evaluation(config, home=home, on_answer=count)
+        tell.say(report.coverage)
+    return report
+
+
+def _change(corpus: Path, config: EvaluateConfig, version: str, home: Home, tell: Narrator) -> UpdateReport:
+    updates = load_updates(_questions("updates"), document=CHANGED)
+    edition = handbook_folder("2026-07") / CHANGED
+    command = f"cp {edition} {corpus / CHANGED} && tunesmith ingest {corpus} --store {STORE}"
+    with tell.step(f"Change {CHANGED}, ingest it again, ask before and after", command=command):
+        before = ask_updates(updates, config, tuned=version, home=home)
+        shutil.copyfile(edition, corpus / CHANGED)
+        report = run_ingest(IngestConfig(paths=(str(corpus),), store=STORE, remove_missing=True), home=home)
+        tell.say(str(report))
+        after = ask_updates(updates, config, tuned=version, home=home)
+        update = UpdateReport.of(updates, config, tuned=version, before=before, after=after)
+        tell.say(update.verdict)
+    return update
+
+
+def _questions(name: str) -> Path:
+    return Path(str(files("tunesmith"))) / "assets" / "handbook" / "questions" / f"{name}.jsonl"

@@ -1,0 +1,220 @@
+"""The gateway over real sockets, with a small HTTP server where Ray Serve would be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tunesmith.config.home import Home
+from tunesmith.gateway.app import build_app
+from tunesmith.gateway.upstream import Upstream
+from tunesmith.records import Lineage, ModelVersion
+from tunesmith.stores.database import Database, VectorStoreRow, open_home_database
+from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.registry import Registry
+from tunesmith.stores.state_file import PartState, PlatformState
+
+
+@dataclass
+class Plane:
+    """What stands in for Ray Serve: remembers requests, answers as told."""
+
+    requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    refusal: tuple[int, Any] | None = None
+    pieces: int = 3
+    pause_seconds: float = 0.0
+    broken_after: int | None = None
+    in_stream: dict[str, Any] | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    async def chat(self, request: Request) -> Response:
+        body = await request.json()
+        self.requests.append((request.url.path, body))
+        if self.refusal:
+            status, refused = self.refusal
+            return JSONResponse(refused, status) if isinstance(refused, dict) else Response(refused, status)
+        if body.get("stream"):
+            return StreamingResponse(self._events(body), media_type="text/event-stream")
+        try:
+            await asyncio.sleep(self.pause_seconds)
+            if self.pause_seconds and await request.is_disconnected():
+                self.cancelled.set()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return JSONResponse(self._answer(body, request.url.path))
+
+    def _answer(self, body: dict[str, Any], path: str) -> dict[str, Any]:
+        choice = {"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}
+        answer = {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": body["model"],
+            "choices": [choice],
+            "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+        }
+        return answer | ({"tunesmith": {"abstained": False}} if path.startswith("/answer") else {})
+
+    async def _events(self, body: dict[str, Any]) -> Any:
+        try:
+            for number in range(self.pieces):
+                if self.broken_after == number:
+                    raise RuntimeError("the engine died")
+                yield self._chunk(
+                    body, [{"index": 0, "delta": {"content": f"{number} "}, "finish_reason": None}]
+                )
+                await asyncio.sleep(self.pause_seconds)
+            if self.in_stream:
+                yield f"data: {json.dumps({'error': self.in_stream})}\n\n"
+            usage = {"prompt_tokens": 5, "completion_tokens": self.pieces, "total_tokens": 5 + self.pieces}
+            yield self._chunk(body, [], usage=usage)
+            yield self._chunk(body, [], tunesmith={"abstained": True})
+            yield "data: [DONE]\n\n"
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    def _chunk(self, body: dict[str, Any], choices: list[Any], **more: Any) -> str:
+        head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
+        return f"data: {json.dumps({**head, 'choices': choices, **more})}\n\n"
+
+    async def embed(self, request: Request) -> Response:
+        body = await request.json()
+        self.requests.append((request.url.path, body))
+        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+        data = [
+            {"object": "embedding", "index": i, "embedding": [3.0, 4.0, 12.0]} for i, _ in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
+        return JSONResponse({"object": "list", "data": data, "model": body["model"], "usage": usage})
+
+
+@contextlib.contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Run an ASGI app on a free port in a thread."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=10)
+    listener.close()
+
+
+@pytest.fixture
+def plane() -> Plane:
+    return Plane()
+
+
+@pytest.fixture
+def plane_url(plane: Plane) -> Iterator[str]:
+    routes = [
+        Route("/engine/v1/chat/completions", plane.chat, methods=["POST"]),
+        Route("/answer/v1/chat/completions", plane.chat, methods=["POST"]),
+        Route("/embed/v1/embeddings", plane.embed, methods=["POST"]),
+    ]
+    with serving(Starlette(routes=routes)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database, made once; each test gets a copy."""
+    home = Home(tmp_path_factory.mktemp("migrated"))
+    open_home_database(home).close()
+    return home.root / "metadata.sqlite3"
+
+
+@pytest.fixture
+def database(tmp_path: Path, migrated: Path) -> Iterator[Database]:
+    shutil.copy(migrated, tmp_path)
+    opened = Database(Home(tmp_path).database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def key(database: Database) -> str:
+    return KeyStore(database).create("default", "test")
+
+
+@dataclass
+class Readiness:
+    """What the controller is supposed to have said."""
+
+    state: PlatformState | None = field(
+        default_factory=lambda: PlatformState("i", time.time(), (PartState("ray", "ready"),))
+    )
+
+    def __call__(self) -> PlatformState | None:
+        return self.state
+
+
+@pytest.fixture
+def readiness() -> Readiness:
+    return Readiness()
+
+
+@pytest.fixture
+def gateway_url(database: Database, plane_url: str, readiness: Readiness) -> Iterator[str]:
+    app = build_app(
+        database=database,
+        upstream=Upstream(plane_url),
+        base="tiny-reader",
+        embedder="mini",
+        readiness=readiness,
+    )
+    with serving(app) as url:
+        yield url
+
+
+@pytest.fixture
+def http(gateway_url: str, key: str) -> Iterator[httpx.Client]:
+    """A client with a key."""
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=gateway_url, headers=headers, trust_env=False, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def register(database: Database) -> Any:
+    """Registers a version of the given name; its files are nobody's business here."""
+
+    def do(name: str, *, base: str = "tiny-reader", project: str = "default") -> ModelVersion:
+        lineage = Lineage(base, "0" * 64, {}, 1, {}, "0.1.0", f"ftjob-{name}")
+        version = ModelVersion(name, project, base, "adapter", f"models/{name}", 1700000000, lineage)
+        return Registry(database, project).register(version)
+
+    return do
+
+
+@pytest.fixture
+def store(database: Database) -> VectorStoreRow:
+    row = VectorStoreRow(
+        id="vs_1", project_id="default", name="handbook", collection="c1", embedder="mini", created_at=1
+    )
+    with database.session() as session:
+        session.add(row)
+    return row

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import itertools
+import json
+import time
+
+import httpx
+import openai
+import pytest
+
+from tunesmith.records import Alias
+from tunesmith.stores.registry import Registry
+
+QUESTION = [{"role": "user", "content": "How many days?"}]
+CHAT = "/v1/chat/completions"
+
+
+def test_passes_unknown_fields_on_and_completes_the_answer(http, plane):
+    answer = http.post(CHAT, json={"model": "tiny-reader", "messages": QUESTION, "top_k": 7}).json()
+
+    path, sent = plane.requests[0]
+    assert path == "/engine/v1/chat/completions"
+    assert sent == {"model": "tiny-reader", "messages": QUESTION, "top_k": 7}
+    assert answer["choices"][0]["message"] == {"role": "assistant", "content": "hello", "refusal": None}
+    assert answer["choices"][0]["logprobs"] is None
+
+
+def test_the_official_client_reads_json_and_streams(gateway_url, key, plane):
+    client = openai.OpenAI(base_url=f"{gateway_url}/v1", api_key=key)
+    completion = client.chat.completions.create(model="tiny-reader", messages=QUESTION)
+    assert completion.choices[0].message.content == "hello"
+    assert completion.choices[0].message.refusal is None
+
+    stream = client.chat.completions.create(model="tiny-reader", messages=QUESTION, stream=True)
+    assert "".join(chunk.choices[0].delta.content for chunk in stream if chunk.choices) == "0 1 2 "
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        {"vector_stores": ["handbook"], "retrieval": {"top_k": 3}},
+        {"vector_stores": ["vs_1"], "retrieval": {"top_k": 3}},
+        {"tools": [{"type": "file_search", "vector_store_ids": ["handbook"], "max_num_results": 3}]},
+    ],
+)
+def test_a_named_store_sends_the_question_through_retrieval(http, plane, store, extension):
+    messages = [{"role": "system", "content": "Be brief."}, *QUESTION]
+    answer = http.post(CHAT, json={"model": "tiny-reader", "messages": messages, **extension}).json()
+
+    path, sent = plane.requests[0]
+    assert path == "/answer/v1/chat/completions"
+    assert sent["vector_stores"] == [
+        {"id": "vs_1", "name": "handbook", "collection": "c1", "embedder": "mini", "project_id": "default"}
+    ]
+    assert sent["retrieval"] == {"top_k": 3}
+    assert sent["instructions"] == "Be brief."
+    assert "tools" not in sent
+    assert answer["tunesmith"] == {"abstained": False}
+
+
+def test_an_unknown_store_is_named_with_those_that_exist(http, plane, store):
+    response = http.post(CHAT, json={"model": "tiny-reader", "messages": QUESTION, "vector_stores": ["hand"]})
+    assert response.status_code == 404
+    error = response.json()["error"]
+    assert error["code"] == "vector_store_not_found"
+    assert "'hand'" in error["message"]
+    assert "handbook" in error["message"]
+    assert plane.requests == []
+
+
+def test_an_alias_brings_model_stores_and_instructions(http, plane, store, register, database):
+    version = register("ft:tiny-reader:default:house:abc123")
+    alias = Alias("support", "default", version.name, ("handbook",), "Answer in JSON.")
+    Registry(database, "default").set_alias(alias)
+
+    http.post(CHAT, json={"model": "support", "messages": QUESTION})
+    http.post(CHAT, json={"model": "support", "messages": QUESTION, "vector_stores": []})
+
+    (retrieval_path, retrieval), (engine_path, plain) = plane.requests
+    assert retrieval_path.startswith("/answer/")
+    assert retrieval["model"] == version.name
+    assert retrieval["instructions"] == "Answer in JSON."
+    assert engine_path.startswith("/engine/")
+    assert plain["messages"] == [{"role": "system", "content": "Answer in JSON."}, *QUESTION]
+
+
+def test_a_version_answers_from_the_moment_it_is_registered(http, plane, register):
+    name = "ft:tiny-reader:default:house:abc123"
+    asked = {"model": name, "messages": QUESTION}
+    refused = http.post(CHAT, json=asked)
+    assert refused.status_code == 404
+    assert refused.json()["error"]["code"] == "model_not_found"
+    assert refused.json()["error"]["param"] == "model"
+
+    register(name)
+    assert http.post(CHAT, json=asked).status_code == 200
+
+
+@pytest.mark.parametrize("project", ["other"])
+def test_a_version_of_another_project_does_not_exist(http, register, database, project):
+    from tunesmith.stores.database import ProjectRow
+
+    with database.session() as session:
+        session.add(ProjectRow(id=project, created_at=1))
+    name = "ft:tiny-reader:other:house:abc123"
+    register(name, project=project)
+    assert http.post(CHAT, json={"model": name, "messages": QUESTION}).status_code == 404
+
+
+def test_a_version_of_a_base_that_is_not_served_says_which(http, register):
+    register("ft:big:default:house:abc123", base="big")
+    response = http.post(CHAT, json={"model": "ft:big:default:house:abc123", "messages": QUESTION})
+    assert response.status_code == 404
+    assert "--model big" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"model": ', None),
+        (b"[1]", None),
+        (b'{"messages": [{"role": "user", "content": "x"}]}', "model"),
+        (b'{"model": "tiny-reader"}', "messages"),
+        (b'{"model": "tiny-reader", "messages": []}', "messages"),
+        (b'{"model": "tiny-reader", "messages": [{"role": "user", "content": "x"}], "retrieval": {"top_k": 0}}',
+         "retrieval.top_k"),
+        (b'{"model": "tiny-reader", "messages": [{"role": "user", "content": "x"}], '
+         b'"tools": [{"type": "file_search"}]}', "tools"),
+    ],
+)  # fmt: skip
+def test_bad_bodies_are_400_in_the_openai_shape(http, plane, body, param):
+    response = http.post(CHAT, content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["type"] == "invalid_request_error"
+    assert error["param"] == param
+    assert plane.requests == []
+
+
+def test_a_body_without_end_is_refused(http):
+    response = http.post(CHAT, content=b" " * (17 * 2**20))
+    assert response.status_code == 413
+    assert response.json()["error"]["code"] == "request_too_large"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_refusal_of_the_engine_gets_an_openai_code(http, plane, stream):
+    message = "This model's maximum context length is 512 tokens. However, you requested 900."
+    plane.refusal = (
+        400,
+        {"error": {"message": message, "type": "BadRequestError", "param": None, "code": 400}},
+    )
+    response = http.post(CHAT, json={"model": "tiny-reader", "messages": QUESTION, "stream": stream})
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert error == {
+        "message": message, "type": "invalid_request_error", "param": None, "code": "context_length_exceeded"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [(500, {"error": {"message": "Internal exception: secret", "code": 500}}), (404, "Path not found")],
+)
+def test_a_failing_engine_is_503_without_its_internals(http, plane, refusal):
+    plane.refusal = refusal
+    response = http.post(CHAT, json={"model": "tiny-reader", "messages": QUESTION})
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) >= 1
+    assert "secret" not in response.text
+    assert response.json()["error"]["code"] == "unavailable"
+
+
+def test_the_usage_chunk_is_passed_on_only_where_asked_for(http, plane):
+    def events(**more):
+        body = {"model": "tiny-reader", "messages": QUESTION, "stream": True, **more}
+        return http.post(CHAT, json=body).text.strip().split("\n\n")
+
+    silent, asked = events(), events(stream_options={"include_usage": True})
+    assert plane.requests[0][1]["stream_options"] == {"include_usage": True}
+    assert not any('"usage"' in event for event in silent)
+    assert json.loads(asked[-3].removeprefix("data: "))["usage"]["completion_tokens"] == 3
+    assert json.loads(silent[-2].removeprefix("data: "))["tunesmith"] == {"abstained": True}
+    assert silent[-1] == asked[-1] == "data: [DONE]"
+
+
+def test_events_arrive_as_they_are_made(http, plane):
+    plane.pieces, plane.pause_seconds = 4, 0.2
+    body = {"model": "tiny-reader", "messages": QUESTION, "stream": True}
+    with http.stream("POST", CHAT, json=body) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        arrived = [time.monotonic() for line in response.iter_lines() if "content" in line]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(arrived)]
+    assert len(gaps) == 3
+    assert min(gaps) > 0.1
+
+
+def test_a_client_that_leaves_a_stream_stops_the_generation(http, plane):
+    plane.pieces, plane.pause_seconds = 1000, 0.05
+    body = {"model": "tiny-reader", "messages": QUESTION, "stream": True}
+    with http.stream("POST", CHAT, json=body) as response:
+        next(response.iter_lines())
+    assert plane.cancelled.wait(timeout=5)
+
+
+def test_a_client_that_gives_up_waiting_stops_the_generation(gateway_url, key, plane):
+    plane.pause_seconds = 3
+    headers = {"Authorization": f"Bearer {key}"}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{gateway_url}{CHAT}",
+            json={"model": "tiny-reader", "messages": QUESTION},
+            headers=headers,
+            timeout=0.3,
+        )
+    assert plane.cancelled.wait(timeout=6)
+
+
+def test_an_engine_that_dies_in_a_stream_ends_it_with_an_error(gateway_url, key, plane):
+    plane.broken_after = 2
+    client = openai.OpenAI(base_url=f"{gateway_url}/v1", api_key=key, max_retries=0)
+    stream = client.chat.completions.create(model="tiny-reader", messages=QUESTION, stream=True)
+    said = []
+    with pytest.raises(openai.APIError, match="does not answer"):
+        said.extend(chunk.choices[0].delta.content for chunk in stream)
+    assert said == ["0 ", "1 "]
+
+
+def test_an_error_inside_a_stream_loses_its_internals(http, plane):
+    plane.in_stream = {"message": "Internal exception: secret", "type": "RuntimeError", "code": 500}
+    body = {"model": "tiny-reader", "messages": QUESTION, "stream": True}
+    text = http.post(CHAT, json=body).text
+    assert "secret" not in text
+    assert '"code":"unavailable"' in text
