@@ -21,6 +21,8 @@ from tunesmith.rag.forms import HOUSE_SCHEMA
 
 MAX_TRIES = 6
 """Tries of one request while the platform says 503 or cannot be reached."""
+FIRST_WAIT_SECONDS = 0.5
+"""Wait before the second try; doubles with each further one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ async def ask(sample: Sample, arm: Arm, config: EvaluateConfig, *, client: Async
                     f"Arm {arm.name} got no answer in {MAX_TRIES} tries: {error.message} "
                     "See `tunesmith status`."
                 ) from error
-            await asyncio.sleep(0.5 * 2**attempt)
+            await asyncio.sleep(FIRST_WAIT_SECONDS * 2**attempt)
     raise AssertionError("the loop returns or raises")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tunesmith.evaluate.arms import ARM_COST
 from tunesmith.evaluate.compare import ArmFigures, Comparison
 from tunesmith.evaluate.intervals import Interval
-from tunesmith.evaluate.wording import ARM_WORDS, percent, points, say_comparison
+from tunesmith.evaluate.wording import ARM_WORDS, percent, points, say_comparison, sentence
 
 TARGET = "useful"
 """The metric that decides: right, or rightly refused, in the form that was asked for."""
@@ -151,7 +151,7 @@ def _reasons(arms: Mapping[str, ArmFigures], pairs: Mapping[tuple[str, str, str]
         found = (pairs.get((metric, arm, baseline)) for metric in metrics)
         said = [_say(pair, arms) for pair in found if pair]
         if said:
-            reasons.append(f"{question} {_sentence('; '.join(said))}")
+            reasons.append(f"{question} {sentence('; '.join(said))}")
     return reasons
 
 
@@ -169,7 +169,3 @@ def _say_cost(chosen: str, arms: Mapping[str, ArmFigures]) -> str:
         if figure.latency_p50_ms and figure.prompt_tokens
     ]
     return f"What does a question cost? Median: {'; '.join(said)}. Chosen: {chosen}."
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

@@ -9,7 +9,7 @@ from typing import Literal
 from tunesmith.evaluate.causes import CAUSES, find_cause
 from tunesmith.evaluate.compare import ArmFigures, Comparison, ScoredAnswer
 from tunesmith.evaluate.scorers import HIGHER_IS_BETTER
-from tunesmith.evaluate.wording import say_comparison
+from tunesmith.evaluate.wording import say_comparison, sentence
 
 NUM_EXAMPLES = 3
 """Examples shown where theory and measurement differ."""
@@ -90,7 +90,7 @@ def check_expectations(
         outcome = _outcome(comparison, direction)
         examples = () if outcome == "as expected" else _examples(comparison, scored)
         measured = say_comparison(comparison, old=old.value, new=new.value)
-        found.append(Expectation(theory, outcome, f"{measured[0].upper()}{measured[1:]}.", examples))
+        found.append(Expectation(theory, outcome, sentence(measured), examples))
     return tuple(found)
 
 

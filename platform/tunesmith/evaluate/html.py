@@ -131,6 +131,7 @@ def _method(report: EvaluationReport) -> Html:
         "Right answers and false refusals are counted over answerable questions, refusals over unanswerable "
         "ones, citations over answered answerable questions of arms with retrieval, form and usefulness "
         "over all.",
+        "A useful answer is right, or a right refusal, in the house form.",
         "A citation is right if everything cited, after the platform's own check, lies in the document that "
         "answers the question and its text holds the evidence.",
         *(f"{each.num_errors} requests of {each.arm.name} failed; they count as wrong." for each in failed),

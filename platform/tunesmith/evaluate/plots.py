@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
 from tunesmith.evaluate.causes import count_causes
 from tunesmith.evaluate.compare import ArmFigures
@@ -84,6 +84,8 @@ def plot_latency(report: EvaluationReport) -> str:
             _draw_latency(axes, place, measured, report)
         _name_arms(axes, report)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(ScalarFormatter())
         axes.set_xlabel("milliseconds to the whole answer (log); line: median, tick: 95th percentile")
 
     return _render(draw, width=11.5, height=1.1 + 0.42 * len(report.figures))
@@ -127,10 +129,10 @@ def _draw_rates(axes: Axes, report: EvaluationReport, metric: str) -> None:
             ha="center",
             fontsize=8,
         )
-    axes.set_xlim(-0.06, 1.06)
+    axes.set_xlim(-0.1, 1.1)
     axes.set_xticks([0, 0.5, 1])
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
-    axes.set_title(METRIC_WORDS[metric].replace(" of what", "\nof what"), fontsize=9.5, color=INK, loc="left")
+    axes.set_title(METRIC_WORDS[metric], fontsize=9.5, color=INK, loc="left")
     _name_arms(axes, report)
 
 
@@ -145,7 +147,7 @@ def _draw_latency(axes: Axes, place: int, measured: ArmFigures, report: Evaluati
         ".",
         color=colour,
         alpha=0.35,
-        markersize=4,
+        markersize=6,
         markeredgewidth=0,
     )
     for interval, half in ((measured.latency_p50_ms, 0.32), (measured.latency_p95_ms, 0.15)):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from tunesmith.config.evaluate import EvaluateConfig
 from tunesmith.config.home import Home
@@ -30,8 +30,8 @@ from tunesmith.stores.database import open_home_database
 from tunesmith.stores.platform_file import read_running
 from tunesmith.stores.registry import Registry
 
-OnAnswer = Callable[[int, int], None]
-"""Told after each answer: how many there are, of how many."""
+OnAnswer = Callable[[int], None]
+"""Called after each answer with the number of all answers to come."""
 
 _TIMEOUT_SECONDS = 300.0
 
@@ -45,7 +45,7 @@ class WrittenReport:
 
 
 def run_evaluation(
-    config: EvaluateConfig, *, home: Home, on_answer: OnAnswer = lambda _done, _total: None
+    config: EvaluateConfig, *, home: Home, on_answer: OnAnswer = lambda _total: None
 ) -> EvaluationReport:
     """Ask, score, compare, decide.
 
@@ -66,7 +66,7 @@ def run_evaluation(
     samples = draw_samples(available, config.num_samples, seed=config.seed)
     arms = build_arms(config, tuned=find_tuned(config.tuned, _registry(home)))
     started = time.time()
-    answers = asyncio.run(_ask(samples, arms, config, home=home, on_answer=on_answer))
+    answers = asyncio.run(ask_platform_all(samples, arms, config, home=home, on_answer=on_answer))
     seconds = time.time() - started
     return judge(samples, arms, answers, config, num_available=len(available), seconds=seconds)
 
@@ -129,26 +129,46 @@ def write_report(report: EvaluationReport, folder: Path) -> WrittenReport:
     return written
 
 
-async def _ask(
-    samples: Sequence[Sample], arms: Sequence[Arm], config: EvaluateConfig, *, home: Home, on_answer: OnAnswer
+async def ask_platform_all(
+    samples: Sequence[Sample],
+    arms: Sequence[Arm],
+    config: EvaluateConfig,
+    *,
+    home: Home,
+    on_answer: OnAnswer = lambda _total: None,
 ) -> tuple[ArmAnswer, ...]:
+    """Ask the running platform of a home all questions in all arms.
+
+    Args:
+        samples: the questions.
+        arms: who answers.
+        config: instructions, length, concurrency, seed.
+        home: the installation.
+        on_answer: told the progress.
+
+    Returns:
+        One answer per sample and arm.
+
+    Raises:
+        UnavailableError: no platform runs on the home, or it stops answering.
+    """
     platform = read_running(home)
     if platform is None:
         raise UnavailableError(
             f"No platform runs on {home.root}. Start it with `tunesmith up --home {home.root}`."
         )
     key = platform.api_key_file.read_text(encoding="ascii").strip()
-    total, done = len(samples) * len(arms), 0
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        on_answer(done, total)
-
+    total = len(samples) * len(arms)
+    # A proxy in the environment has no business between two programs of one machine.
+    connection = DefaultAsyncHttpxClient(trust_env=False)
     async with AsyncOpenAI(
-        base_url=platform.base_url, api_key=key, max_retries=0, timeout=_TIMEOUT_SECONDS
+        base_url=platform.base_url,
+        api_key=key,
+        max_retries=0,
+        timeout=_TIMEOUT_SECONDS,
+        http_client=connection,
     ) as client:
-        return await ask_all(samples, arms, config, client=client, on_answer=count)
+        return await ask_all(samples, arms, config, client=client, on_answer=lambda: on_answer(total))
 
 
 def _score(

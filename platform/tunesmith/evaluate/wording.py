@@ -17,7 +17,7 @@ METRIC_WORDS = {
     "form_valid": "valid house form",
     "citation_correct": "right citations",
     "own_number_correct": "right source numbers by the model itself",
-    "abstention_correct": "refusals of what the documents do not say",
+    "abstention_correct": "right refusals",
     "false_abstention": "false refusals",
     "useful": "useful answers",
 }
@@ -70,3 +70,15 @@ def say_comparison(comparison: Comparison, *, old: float, new: float) -> str:
         f"{comparison.arm} {verb} {what} against {comparison.baseline} from {percent(old)} to {percent(new)} "
         f"({points(comparison.difference)})"
     )
+
+
+def sentence(words: str) -> str:
+    """Make a sentence; names of arms keep their lower case.
+
+    Args:
+        words: without a full stop.
+
+    Returns:
+        With one.
+    """
+    return f"{'No' + words[2:] if words.startswith('no ') else words}."
