@@ -10,9 +10,14 @@ from tunesmith.cli.ask import ask
 from tunesmith.cli.data import app as data
 from tunesmith.cli.doctor import doctor
 from tunesmith.cli.down import down
+from tunesmith.cli.evaluate import evaluate
+from tunesmith.cli.ingest import ingest
 from tunesmith.cli.jobs import app as jobs
 from tunesmith.cli.keys import app as keys
 from tunesmith.cli.models import app as models
+from tunesmith.cli.plan import plan
+from tunesmith.cli.quickstart import quickstart
+from tunesmith.cli.search import search
 from tunesmith.cli.status import status
 from tunesmith.cli.train import train
 from tunesmith.cli.up import up
@@ -27,7 +32,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data, name="data")
+app.command()(ingest)
+app.command()(search)
 app.command()(train)
+app.command()(plan)
+app.command()(evaluate)
+app.command()(quickstart)
 app.command()(up)
 app.command()(down)
 app.command()(status)

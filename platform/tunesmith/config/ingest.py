@@ -40,7 +40,9 @@ class IngestConfig(StrictModel):
     chunk: ChunkConfig = ChunkConfig()
     remove_missing: bool = False
     """Also remove documents of the store whose file is gone from the ingested folders."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(256, ge=1)
     """Chunks embedded and written at a time."""
+    max_file_mib: int = Field(100, ge=1)
+    """Larger files are refused, MiB."""
     milvus_uri: str | None = None
     """A Milvus server. Unset: the home's own Milvus Lite."""
