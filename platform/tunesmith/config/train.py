@@ -146,6 +146,8 @@ class TrainConfig(StrictModel):
     """What the learning rate does after the warm-up."""
     weight_decay: float = Field(0.0, ge=0)
     """AdamW's weight decay."""
+    adam_beta2: float = Field(0.999, gt=0, lt=1)
+    """Decay of AdamW's second moment; 0.95 suits short runs from scratch."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradients are clipped to this norm."""
     bf16: bool = True

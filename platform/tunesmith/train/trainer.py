@@ -44,7 +44,7 @@ def training_arguments(spec: LoopSpec) -> SFTConfig:
         learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        adam_beta2=0.999,
+        adam_beta2=config.adam_beta2,
         warmup_steps=config.warmup_steps,
         lr_scheduler_type=config.schedule,
         bf16=config.bf16 and on_gpu,

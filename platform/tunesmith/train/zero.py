@@ -37,7 +37,7 @@ def _optimizer(config: TrainConfig) -> dict[str, Any]:
     # compiler on the machine and a minute of every cold start.
     params = {
         "lr": config.learning_rate,
-        "betas": [0.9, 0.999],
+        "betas": [0.9, config.adam_beta2],
         "eps": 1e-8,
         "weight_decay": config.weight_decay,
         "torch_adam": True,
