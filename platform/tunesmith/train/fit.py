@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from tunesmith.config.home import Home
@@ -31,32 +31,24 @@ def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mappin
         StorageError: a worker could not write.
         UnavailableError: no Ray cluster answers.
     """
-    outcome: list[BaseException | None] = []
     with ray_session(home, spec.config.resources):
-        trainer = _trainer(spec, job_id)
-        thread = threading.Thread(target=_run, args=(trainer, outcome), daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(_POLL_SECONDS)
+        # In a thread of its own: this one reads events, and leaves at the first that says the run cannot go on.
+        running = ThreadPoolExecutor(max_workers=1).submit(_trainer(spec, job_id).fit)
+        while not running.done():
+            wait([running], timeout=_POLL_SECONDS)
             _raise_told(take_in())
     _raise_told(take_in())
-    if outcome[0] is not None:
-        reason = " ".join(str(outcome[0]).split())[-300:]
-        raise TrainingError(
-            f"The workers failed more than {spec.config.resources.max_failures} times: {reason} "
-            f"Their logs: {spec.attempt_folder}/worker-*.log. The same command goes on from the last checkpoint."
-        ) from outcome[0]
+    _raise_failed(spec, running.exception())
 
 
-def _run(trainer: Any, outcome: list[BaseException | None]) -> None:
-    from ray.exceptions import RayError
-    from ray.train import TrainingFailedError
-
-    try:
-        trainer.fit()
-        outcome.append(None)
-    except (TrainingFailedError, RayError) as error:
-        outcome.append(error)
+def _raise_failed(spec: LoopSpec, error: BaseException | None) -> None:
+    if error is None:
+        return
+    reason = " ".join(str(error).split())[-300:]
+    raise TrainingError(
+        f"The workers failed more than {spec.config.resources.max_failures} times: {reason} "
+        f"Their logs: {spec.attempt_folder}/worker-*.log. The same command goes on from the last checkpoint."
+    ) from error
 
 
 def _trainer(spec: LoopSpec, job_id: str) -> Any:

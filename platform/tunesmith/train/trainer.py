@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -177,6 +178,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
             zero_stage=engine.zero_optimization_stage(),
             world_size=args.world_size,
             threads=torch.get_num_threads(),
+            pid=os.getpid(),
             resumed_from=state.global_step,
         )
 

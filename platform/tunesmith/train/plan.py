@@ -1,0 +1,186 @@
+"""`tunesmith plan`: what a run will take, told before it takes it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tunesmith.config.home import Home
+from tunesmith.config.train import TrainConfig
+from tunesmith.datasets.sources import load_examples
+from tunesmith.records import DEFAULT_PROJECT
+from tunesmith.stores.database import open_home_database
+from tunesmith.stores.registry import Registry
+from tunesmith.train.prepare import Prepared, prepare
+from tunesmith.train.publish import base_name
+from tunesmith.train.steps import num_steps
+
+_PROCESS_BYTES = 1.2 * 2**30  # Python, torch, DeepSpeed and their buffers, in each worker
+_BYTES_PER_ACTIVATION = 16  # values kept for the backward pass, per token, layer and hidden unit
+_MATMUL_SHARE = 0.3  # of the speed of a bare matrix product that training reaches
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will take.
+
+    Attributes:
+        num_examples: conversations.
+        num_rows: packed rows of one epoch.
+        num_tokens: tokens of one epoch.
+        num_steps: optimizer steps.
+        trained_tokens: tokens over all steps.
+        parameters: weights of the model.
+        trainable: weights that are trained.
+        memory_bytes: what one worker needs.
+        available_bytes: what one worker has.
+        tokens_per_second: expected speed of the whole run.
+        speed_source: `an earlier run` or `a matrix product`.
+        minutes: expected duration after the start-up.
+        worker_hours: the same times the workers: what is paid for.
+    """
+
+    num_examples: int
+    num_rows: int
+    num_tokens: int
+    num_steps: int
+    trained_tokens: int
+    parameters: int
+    trainable: int
+    memory_bytes: int
+    available_bytes: int
+    tokens_per_second: float
+    speed_source: str
+    minutes: float
+    worker_hours: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether a worker has the memory it needs."""
+        return self.memory_bytes <= self.available_bytes
+
+
+def plan_training(config: TrainConfig, *, home: Home, memory_gib: float | None = None) -> Plan:
+    """Reckon what a run will take; nothing is trained and no accelerator is held.
+
+    Args:
+        config: the recipe.
+        home: the installation; an earlier run of the same base and method gives the speed.
+        memory_gib: memory of each worker, GiB; unset: what this machine has.
+
+    Returns:
+        The plan.
+
+    Raises:
+        PlatformError: the data is bad, an example is too long, or there is no such model.
+    """
+    with tempfile.TemporaryDirectory(prefix="ts-plan-") as folder:
+        prepared = prepare(config, load_examples(config.data, seed=config.seed), Path(folder) / "prepared")
+        model = _empty_model(config, prepared)
+    total, trainable = _count(model)
+    steps = num_steps(config, num_rows=prepared.num_rows)
+    tokens = round(prepared.num_tokens / prepared.num_rows * config.global_batch_size * steps)
+    speed, source = _speed(config, home, total)
+    seconds = tokens / speed
+    return Plan(
+        num_examples=prepared.num_examples,
+        num_rows=prepared.num_rows,
+        num_tokens=prepared.num_tokens,
+        num_steps=steps,
+        trained_tokens=tokens,
+        parameters=total,
+        trainable=trainable,
+        memory_bytes=memory_of_worker(config, model.config, total=total, trainable=trainable),
+        available_bytes=_available(config, memory_gib),
+        tokens_per_second=round(speed, 1),
+        speed_source=source,
+        minutes=round(seconds / 60, 2),
+        worker_hours=round(seconds / 3600 * config.resources.num_workers, 3),
+    )
+
+
+def memory_of_worker(config: TrainConfig, shape: Any, *, total: int, trainable: int) -> int:
+    """Reckon the memory of one worker: weights, gradients, optimizer, activations, the process itself.
+
+    Args:
+        config: the recipe; ZeRO spreads optimizer (1), gradients (2) and weights (3) over the workers.
+        shape: the model's configuration (`hidden_size`, `num_hidden_layers`).
+        total: weights of the model.
+        trainable: weights that are trained.
+
+    Returns:
+        Bytes.
+    """
+    workers, stage = config.resources.num_workers, config.zero_stage
+    width = 2 if config.bf16 else 4
+    weights = total * width / (workers if stage == 3 else 1)
+    gradients = trainable * width / (workers if stage >= 2 else 1)
+    moments = 8 + (4 if config.bf16 else 0)  # two AdamW moments, and a float32 copy of bfloat16 weights
+    optimizer = 0 if config.offload_optimizer else trainable * moments / (workers if stage >= 1 else 1)
+    tokens = config.micro_batch_size * config.sequence_length
+    kept = 1 if config.gradient_checkpointing else _BYTES_PER_ACTIVATION
+    activations = tokens * shape.hidden_size * shape.num_hidden_layers * kept * width
+    return round(weights + gradients + optimizer + activations + _PROCESS_BYTES)
+
+
+def _empty_model(config: TrainConfig, prepared: Prepared) -> Any:
+    """The model's shape without its weights: no memory, no download of them."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    from tunesmith.assets import model_source
+    from tunesmith.config.train import LoraConfig, ScratchConfig
+    from tunesmith.train.model import add_lora, new_llama
+
+    with torch.device("meta"):
+        if isinstance(config.method, ScratchConfig):
+            return new_llama(config.method, AutoTokenizer.from_pretrained(prepared.tokenizer_folder))
+        base = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model_source(config.model)))
+        return add_lora(base, config.method) if isinstance(config.method, LoraConfig) else base
+
+
+def _count(model: Any) -> tuple[int, int]:
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
+
+
+def _available(config: TrainConfig, memory_gib: float | None) -> int:
+    if memory_gib is not None:
+        return int(memory_gib * 2**30)
+    if config.resources.gpus_per_worker:
+        import torch
+
+        if torch.cuda.is_available():
+            return int(torch.cuda.get_device_properties(0).total_memory)
+    return int(psutil.virtual_memory().available / config.resources.num_workers)
+
+
+def _speed(config: TrainConfig, home: Home, parameters: int) -> tuple[float, str]:
+    for version in reversed(Registry(open_home_database(home), DEFAULT_PROJECT).versions()):
+        earlier = version.lineage
+        same = earlier.base == base_name(config) and earlier.config["method"]["type"] == config.method.type
+        if same and earlier.metrics.get("tokens_per_second"):
+            return earlier.metrics["tokens_per_second"], "an earlier run"
+    # A token costs two operations a weight forwards and four backwards; frozen weights have no gradient of their own.
+    operations = (4 if config.method.type == "lora" else 6) * parameters
+    return _matmul_speed() * _MATMUL_SHARE / operations, "a matrix product"
+
+
+def _matmul_speed() -> float:
+    """Floating-point operations per second of a bfloat16 matrix product here."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    size = 4096 if device == "cuda" else 768
+    matrix = torch.randn(size, size, dtype=torch.bfloat16, device=device)
+    matrix @ matrix
+    started, rounds = time.perf_counter(), 8
+    for _ in range(rounds):
+        product = matrix @ matrix
+    product.sum().item()
+    return rounds * 2 * size**3 / (time.perf_counter() - started)

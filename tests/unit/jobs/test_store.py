@@ -1,0 +1,120 @@
+"""Jobs: one id for life, a rising fence, one loss curve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tunesmith.config.home import Home
+from tunesmith.errors import ConfigError, NotFoundError, StaleAttemptError
+from tunesmith.jobs.store import JobStore
+from tunesmith.records import Job, StepMetrics
+from tunesmith.stores.database import open_home_database
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> JobStore:
+    return JobStore(open_home_database(Home(tmp_path)), "default")
+
+
+def _begin(jobs: JobStore, fingerprint: str = "f", *, fresh: bool = False) -> Job:
+    return jobs.begin_attempt("run", fingerprint=fingerprint, config={"a": 1}, fresh=fresh)
+
+
+def _steps(job: Job, *steps: int, loss: float) -> list[StepMetrics]:
+    return [StepMetrics(job.id, step, job.fence, {"loss": loss}) for step in steps]
+
+
+def test_job_keeps_its_id_and_its_fence_rises(jobs: JobStore) -> None:
+    first, second = _begin(jobs), _begin(jobs)
+    assert first.id == second.id
+    assert (first.fence, second.fence) == (1, 2)
+    assert [(attempt.fence, attempt.outcome) for attempt in jobs.attempts(first.id)] == [(1, None), (2, None)]
+
+
+def test_other_recipe_under_the_same_name_is_refused_with_the_way_out(jobs: JobStore) -> None:
+    _begin(jobs)
+    with pytest.raises(ConfigError, match="--fresh"):
+        _begin(jobs, "g")
+    with pytest.raises(ConfigError, match="another recipe"):
+        jobs.resumable("run", fingerprint="g")
+    assert jobs.resumable("other", fingerprint="g") is None
+
+
+def test_fresh_sets_the_old_job_aside(jobs: JobStore) -> None:
+    old = _begin(jobs)
+    new = _begin(jobs, "g", fresh=True)
+    assert new.id != old.id
+    assert (new.name, new.fence) == ("run", 1)
+    assert jobs.job(old.id).name == f"run-replaced-{old.id[-6:]}"
+
+
+def test_succeeded_job_begins_no_attempt(jobs: JobStore) -> None:
+    job = _begin(jobs)
+    jobs.set_state(job.id, job.fence, "succeeded", model="ft:x")
+    again = _begin(jobs)
+    assert (again.state, again.fence, again.model) == ("succeeded", 1, "ft:x")
+
+
+def test_failed_job_goes_on(jobs: JobStore) -> None:
+    job = _begin(jobs)
+    failed = jobs.set_state(job.id, job.fence, "failed", error="disk full")
+    assert (failed.state, failed.error) == ("failed", "disk full")
+    again = _begin(jobs)
+    assert (again.state, again.error, again.fence) == ("running", None, 2)
+    assert [attempt.outcome for attempt in jobs.attempts(job.id)] == ["failed", None]
+
+
+def test_replayed_steps_replace_and_leave_no_gap(jobs: JobStore) -> None:
+    first = _begin(jobs)
+    jobs.record(first.id, first.fence, _steps(first, 1, 2, 3, loss=1.0))
+    second = _begin(jobs)
+    jobs.record(second.id, second.fence, _steps(second, 3, 4, loss=0.5))
+    curve = jobs.metrics(first.id)
+    assert [(step.step, step.fence, step.values["loss"]) for step in curve] == [
+        (1, 1, 1.0),
+        (2, 1, 1.0),
+        (3, 2, 0.5),
+        (4, 2, 0.5),
+    ]
+
+
+def test_zombie_can_write_nothing(jobs: JobStore) -> None:
+    zombie = _begin(jobs)
+    jobs.record(zombie.id, zombie.fence, _steps(zombie, 1, loss=1.0))
+    _begin(jobs)
+    with pytest.raises(StaleAttemptError, match=r"Attempt 1 of .* was replaced by attempt 2"):
+        jobs.record(zombie.id, zombie.fence, _steps(zombie, 1, 2, loss=9.0), cursor=99)
+    with pytest.raises(StaleAttemptError):
+        jobs.set_state(zombie.id, zombie.fence, "succeeded", model="ft:zombie")
+    assert [step.values["loss"] for step in jobs.metrics(zombie.id)] == [1.0]
+    assert jobs.job("run").state == "running"
+    assert jobs.attempts(zombie.id)[0].events_cursor == 0
+
+
+def test_cursor_is_stored_with_what_it_stands_for(jobs: JobStore) -> None:
+    first = _begin(jobs)
+    jobs.record(first.id, first.fence, _steps(first, 1, loss=1.0), cursor=40)
+    second = _begin(jobs)
+    jobs.record(second.id, second.fence, _steps(second, 2, loss=1.0), source=first.fence, cursor=80)
+    assert [attempt.events_cursor for attempt in jobs.attempts(first.id)] == [80, 0]
+
+
+def test_jobs_of_another_project_are_not_seen(tmp_path: Path) -> None:
+    database = open_home_database(Home(tmp_path))
+    with database.session() as session:
+        from tunesmith.stores.database import ProjectRow
+
+        session.add(ProjectRow(id="acme", created_at=0))
+    job = _begin(JobStore(database, "default"))
+    other = JobStore(database, "acme")
+    assert other.jobs() == []
+    assert other.metrics(job.id) == []
+    with pytest.raises(NotFoundError):
+        other.job(job.id)
+
+
+def test_unknown_job_is_told(jobs: JobStore) -> None:
+    with pytest.raises(NotFoundError, match="jobs ls"):
+        jobs.job("nothing")
