@@ -93,11 +93,21 @@ class Support:
 
 @dataclass(frozen=True, slots=True)
 class SourceText:
-    """A source taken apart once."""
+    """A source taken apart once.
+
+    Attributes:
+        sentences: where its sentences lie in the chunk's text.
+        terms: the terms of each.
+        keys: the keys of each.
+        title: keys of the title.
+        everything: keys of the whole source and its title.
+    """
 
     sentences: tuple[Span, ...]
     terms: tuple[tuple[Term, ...], ...]
+    keys: tuple[frozenset[str], ...]
     title: frozenset[str]
+    everything: frozenset[str]
 
     @classmethod
     def read(cls, source: Source) -> SourceText:
@@ -110,13 +120,10 @@ class SourceText:
             Its sentences and their terms.
         """
         sentences = tuple(split_sentences(source.hit.chunk.text))
-        title = frozenset(term.key for term in read_terms(source.hit.chunk.title))
-        return cls(sentences, tuple(tuple(read_terms(span.text)) for span in sentences), title)
-
-    @property
-    def keys(self) -> frozenset[str]:
-        """All terms of the source and of its title."""
-        return self.title.union(*(_keys(terms) for terms in self.terms))
+        terms = tuple(tuple(read_terms(span.text)) for span in sentences)
+        keys = tuple(_keys(each) for each in terms)
+        title = _keys(read_terms(source.hit.chunk.title))
+        return cls(sentences, terms, keys, title, title.union(*keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,7 @@ class Weights:
         Returns:
             The weights.
         """
-        return cls(len(sources), Counter(key for source in sources for key in source.keys))
+        return cls(len(sources), Counter(key for source in sources for key in source.everything))
 
     def of(self, key: str) -> float:
         """Weight of one term, at least 1.
@@ -182,7 +189,8 @@ def _score(claim: Claim, source: SourceText, weights: Weights, first: int, last:
     ):
         return None
     # A bare yes or no claims what the question asks.
-    words = _share(claim.question if claim.polarity is not None else _content(claim), stretch, weights)
+    held = frozenset().union(*source.keys[first:last])
+    words = _share(claim.question if claim.polarity is not None else _content(claim), held, weights)
     if words < WORDS_NEEDED or _contradicts(claim, stretch):
         return None
     if not claim.is_short:
@@ -195,16 +203,16 @@ def _content(claim: Claim) -> frozenset[str]:
     return frozenset(term.key for term in claim.content)
 
 
-def _share(keys: frozenset[str], stretch: Sequence[Term], weights: Weights) -> float:
-    held, wanted = _keys(stretch), sorted(keys)
+def _share(keys: frozenset[str], held: frozenset[str], weights: Weights) -> float:
+    wanted = sorted(keys)
     total = math.fsum(weights.of(key) for key in wanted)
     return math.fsum(weights.of(key) for key in wanted if key in held) / total if total else 0.0
 
 
 def _nearness(keys: frozenset[str], source: SourceText, weights: Weights, first: int, last: int) -> float:
-    inside = frozenset().union(*(_keys(terms) for terms in source.terms[first:last]))
-    around = frozenset().union(*(_keys(terms) for terms in source.terms[max(0, first - 1) : last + 1]))
-    places = ((inside, 1.0), (around | source.title, _NEAR), (source.keys, _SAME_SOURCE))
+    inside = frozenset().union(*source.keys[first:last])
+    around = source.title.union(*source.keys[max(0, first - 1) : last + 1])
+    places = ((inside, 1.0), (around, _NEAR), (source.everything, _SAME_SOURCE))
     wanted = sorted(keys)
     total = math.fsum(weights.of(key) for key in wanted)
     found = (weights.of(key) * next((part for place, part in places if key in place), 0.0) for key in wanted)
