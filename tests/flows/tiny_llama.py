@@ -43,14 +43,14 @@ def make_base(folder: Path) -> Path:
     return folder
 
 
-def make_adapter(base: Path, folder: Path, *, seed: int) -> Path:
-    """Write a LoRA adapter of rank 4 with random weights on both sides, so that it changes the output."""
+def make_adapter(base: Path, folder: Path, *, seed: int, rank: int = 4) -> Path:
+    """Write a LoRA adapter with random weights on both sides, so that it changes the output."""
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     adapted = get_peft_model(
         model,
         LoraConfig(
-            r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM"
+            r=rank, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], task_type="CAUSAL_LM"
         ),
     )
     with torch.no_grad():

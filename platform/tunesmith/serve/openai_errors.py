@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tunesmith.errors import PlatformError
 
 _EVENT = b'data: {"error"'
+_INSIDE = re.compile(r" \(parameter=.*\)$| Valid aliases: .*$", re.DOTALL)
 
 
 def platform_error_body(error: PlatformError) -> dict[str, Any]:
@@ -56,7 +58,8 @@ def engine_error_body(fault: Mapping[str, Any], *, status: int) -> dict[str, Any
     if status >= 500:
         message = "The engine failed on this request. Try again; the replica's log holds the reason."
         return {"error": {"message": message, "type": "server_error", "param": None, "code": None}}
-    message = str(fault.get("message") or "The request was refused.")
+    # vLLM adds its own names of the value at fault, and of the models that this replica has loaded.
+    message = _INSIDE.sub("", str(fault.get("message") or "The request was refused."))
     param = fault.get("param")
     body = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
     if status == 404 and param == "model":

@@ -20,6 +20,7 @@ from vllm.lora.resolver import LoRAResolver, LoRAResolverRegistry
 
 from tunesmith.errors import PlatformError
 from tunesmith.serve.adapters import RegisteredAdapters
+from tunesmith.serve.cpu_executor import CpuExecutor
 from tunesmith.serve.model_limits import ModelLimits
 from tunesmith.serve.openai_errors import (
     OpenAIErrors,
@@ -117,14 +118,10 @@ class _Server(LLMServer):  # type: ignore[misc]
 
 
 class _CpuEngine(VLLMEngine):  # type: ignore[misc]
-    """An engine whose worker lives in the engine's process.
-
-    On CPU vLLM starts a process for the worker so that it can pin its threads. Here threads are not pinned
-    (OMP_NUM_THREADS bounds them), so that process would only import everything again: seconds and 0.6 GB.
-    """
+    """An engine of one process, `CpuExecutor`; `ray.serve.llm` has no setting for it."""
 
     def _start_async_llm_engine(self, engine_args: Any, config: Any, placement_group: Any) -> Any:
-        config.parallel_config.distributed_executor_backend = "uni"
+        config.parallel_config.distributed_executor_backend = CpuExecutor
         return super()._start_async_llm_engine(engine_args, config, placement_group)
 
 

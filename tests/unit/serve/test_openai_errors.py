@@ -75,3 +75,15 @@ def test_validation_error_names_the_field_alone() -> None:
     error = validation_error_body(refused.value.errors())["error"]
     assert error["param"].startswith("stop")
     assert error["code"] is None
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("The model `x` does not exist. Valid aliases: a, b.", "The model `x` does not exist."),
+        ("temperature is wrong (parameter=temperature, value=-4.0)", "temperature is wrong"),
+        ("Use f(x) instead (or not)", "Use f(x) instead (or not)"),
+    ],
+)
+def test_what_vllm_adds_for_itself_is_left_out(message: str, told: str) -> None:
+    assert engine_error_body({"message": message}, status=400)["error"]["message"] == told

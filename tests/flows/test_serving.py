@@ -1,0 +1,332 @@
+"""The data plane, for real: Ray Serve, vLLM on CPU, Milvus Lite, embeddings; one start for all tests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import psutil
+import pytest
+from tiny_llama import greedy, make_adapter, make_base
+
+from tunesmith.config.home import Home
+from tunesmith.config.serve import EngineConfig, ServeConfig
+from tunesmith.engines.embedder import open_embedder
+from tunesmith.rag.prompt import build_messages
+from tunesmith.records import Chunk, Hit, Lineage, ModelVersion, Source
+from tunesmith.serve.applications import serve_applications
+from tunesmith.stores.database import ProjectRow, open_home_database
+from tunesmith.stores.milvus import open_vectors
+from tunesmith.stores.milvus_lite import EmbeddedMilvus
+from tunesmith.stores.registry import Registry
+from tunesmith.stores.vectors import EmbeddedChunk, StoreRecord, collection_name
+
+pytestmark = pytest.mark.flow
+
+QUESTION = [{"role": "user", "content": "How many days of leave do full-time staff get?"}]
+TEXTS = (
+    "Full-time staff receive 27 days of leave each year.",
+    "The canteen opens at half past eleven.",
+    "Parking costs three euros a day.",
+)
+EMBEDDER = "all-MiniLM-L6-v2"
+NUM_TOKENS = 12
+REPLICA = "ray::ServeReplica:engine:engine"
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A running data plane."""
+
+    url: str
+    home: Home
+    base: Path
+    store: StoreRecord
+
+    @property
+    def model(self) -> str:
+        return str(self.base)
+
+    @property
+    def client(self) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/engine/v1", api_key="none", max_retries=0, timeout=60)
+
+    def complete(self, model: str, **options: Any) -> str:
+        answer = self.client.chat.completions.create(
+            model=model, messages=QUESTION, temperature=0, max_tokens=NUM_TOKENS, **options
+        )
+        return answer.choices[0].message.content
+
+    def ask(self, **changes: Any) -> httpx.Response:
+        return httpx.Client(timeout=60).send(self.ask_request(**changes))
+
+    def ask_request(self, **changes: Any) -> httpx.Request:
+        store = {
+            "id": self.store.id,
+            "name": self.store.name,
+            "collection": self.store.collection,
+            "embedder": self.store.embedder,
+            "project_id": self.store.project_id,
+        }
+        body = {"model": self.model, "messages": QUESTION, "vector_stores": [store], "temperature": 0}
+        body |= {"max_tokens": NUM_TOKENS, "retrieval": {"top_k": 2}, **changes}
+        return httpx.Request("POST", f"{self.url}/answer/v1/chat/completions", json=body)
+
+    def aborted(self) -> float:
+        """Requests that the engine gave up since it started."""
+        lines = httpx.get(f"{self.url}/engine/metrics/", timeout=10).text.splitlines()
+        return sum(
+            float(line.rsplit(" ", 1)[1])
+            for line in lines
+            if line.startswith("vllm:request_success_total") and 'finished_reason="abort"' in line
+        )
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    home = Home(tmp_path_factory.mktemp("home"))
+    base = make_base(tmp_path_factory.mktemp("base"))
+    with open_home_database(home).session() as session:
+        session.add(ProjectRow(id="acme", created_at=1))
+    milvus = EmbeddedMilvus(home.vectors)
+    # Unix sockets lie in Ray's folder: its path must be short.
+    ray_folder = tempfile.mkdtemp(prefix="ts-ray-", dir="/tmp")
+    port = _free_port()
+    config = ServeConfig(
+        model=str(base), engine=EngineConfig(dtype="float32", max_loras=1, max_lora_rank=8, max_num_seqs=8)
+    )
+    try:
+        store = _fill_store(home, milvus.uri)
+        _start(serve_applications(config, home=home, milvus_uri=milvus.uri, http_port=port), ray_folder)
+        yield Plane(f"http://127.0.0.1:{port}", home, base, store)
+    finally:
+        import ray
+
+        ray.shutdown()
+        milvus.close()
+        shutil.rmtree(ray_folder, ignore_errors=True)
+
+
+def _start(document: dict[str, Any], ray_folder: str) -> None:
+    import ray
+    from ray import serve
+    from ray.serve.context import _get_global_client
+    from ray.serve.schema import ServeDeploySchema
+
+    ray.init(
+        address="local",
+        num_cpus=4,
+        include_dashboard=False,
+        log_to_driver=False,
+        object_store_memory=100 * 2**20,
+        _temp_dir=ray_folder,
+    )
+    serve.start(http_options=document["http_options"])
+    # What the dashboard does with a PUT; the platform's own flow test goes through the dashboard.
+    _get_global_client().deploy_apps(ServeDeploySchema.model_validate(document))
+    deadline = time.monotonic() + 400
+    while True:
+        states = {name: app.status for name, app in serve.status().applications.items()}
+        if len(states) == 3 and set(states.values()) == {"RUNNING"}:
+            return
+        assert "DEPLOY_FAILED" not in states.values(), serve.status()
+        assert time.monotonic() < deadline, states
+        time.sleep(0.5)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _fill_store(home: Home, uri: str) -> StoreRecord:
+    embedder = open_embedder(EMBEDDER)
+    store = StoreRecord("vs_1", "acme", "handbook", collection_name(EMBEDDER), EMBEDDER)
+    chunks = [
+        EmbeddedChunk(Chunk(f"c{i}", f"{i}.md", "Handbook", 0, 0, len(text), text), text, vector)
+        for i, (text, vector) in enumerate(zip(TEXTS, embedder.embed(TEXTS), strict=True))
+    ]
+    vectors = open_vectors(home, uri)
+    vectors.upsert(store, chunks)
+    vectors.flush(store)
+    vectors.close()
+    return store
+
+
+def _register(plane: Plane, name: str, *, seed: int, rank: int = 4) -> Path:
+    """Do what a training run does at its end: files first, then the row that makes the name visible."""
+    path = f"projects/acme/models/{name.rsplit(':', 1)[1]}"
+    folder = make_adapter(plane.base, plane.home.objects / path, seed=seed, rank=rank)
+    lineage = Lineage(
+        base=plane.model, data_hash="", config={}, seed=seed, metrics={}, code_version="0", job_id=name
+    )
+    version = ModelVersion(name, "acme", plane.model, "adapter", path, created_at=1, lineage=lineage)
+    Registry(open_home_database(plane.home), "acme").register(version)
+    return folder
+
+
+def _events(text: str) -> list[dict[str, Any]]:
+    *events, done, rest = text.split("\n\n")
+    assert (done, rest) == ("data: [DONE]", "")
+    return [json.loads(event.removeprefix("data: ")) for event in events]
+
+
+def _said(events: Sequence[dict[str, Any]]) -> str:
+    return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
+
+
+def test_base_says_what_transformers_says(plane: Plane) -> None:
+    expected = greedy(plane.base, QUESTION, max_tokens=NUM_TOKENS)
+    assert plane.complete(plane.model) == expected
+    stream = plane.client.chat.completions.create(
+        model=plane.model, messages=QUESTION, temperature=0, max_tokens=NUM_TOKENS, stream=True
+    )
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == expected
+
+
+def test_adapters_registered_while_it_runs_say_what_peft_says(plane: Plane) -> None:
+    names = [f"ft:{plane.model}:acme:leave:00000{seed}" for seed in (1, 2)]
+    with pytest.raises(openai.NotFoundError):
+        plane.complete(names[0])
+    folders = [_register(plane, name, seed=seed) for seed, name in enumerate(names, 1)]
+    expected = [greedy(plane.base, QUESTION, max_tokens=NUM_TOKENS, adapter=folder) for folder in folders]
+    base = greedy(plane.base, QUESTION, max_tokens=NUM_TOKENS)
+    assert len({base, *expected}) == 3
+    # One adapter fits into memory: each request here throws the other one out.
+    assert [plane.complete(name) for name in (*names, *names, plane.model)] == [*expected, *expected, base]
+
+
+def test_unknown_model_is_an_openai_404(plane: Plane) -> None:
+    with pytest.raises(openai.NotFoundError) as refused:
+        plane.complete(f"ft:{plane.model}:acme:leave:ffffff")
+    assert (refused.value.code, refused.value.param) == ("model_not_found", "model")
+
+
+def test_too_large_an_adapter_is_told(plane: Plane) -> None:
+    name = f"ft:{plane.model}:acme:wide:000003"
+    _register(plane, name, seed=3, rank=16)
+    with pytest.raises(openai.BadRequestError, match="rank 16, the engine takes 8"):
+        plane.complete(name)
+    answer = plane.ask(model=name)
+    assert answer.status_code == 400
+    assert "rank 16" in answer.json()["error"]["message"]
+
+
+def test_too_long_a_prompt_has_its_code(plane: Plane) -> None:
+    long = [{"role": "user", "content": "leave " * 2000}]
+    with pytest.raises(openai.BadRequestError) as refused:
+        plane.client.chat.completions.create(model=plane.model, messages=long)
+    assert refused.value.code == "context_length_exceeded"
+
+
+def test_schema_bounds_what_is_decoded(plane: Plane) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"answer": {"enum": ["27 days", "none"]}},
+        "required": ["answer"],
+        "additionalProperties": False,
+    }
+    said = plane.client.chat.completions.create(
+        model=plane.model,
+        messages=QUESTION,
+        max_tokens=200,
+        response_format={"type": "json_schema", "json_schema": {"name": "house", "schema": schema}},
+    )
+    assert json.loads(said.choices[0].message.content)["answer"] in ("27 days", "none")
+
+
+@pytest.mark.parametrize("route", ["v1/load_lora_adapter", "v1/unload_lora_adapter", "scale_elastic_ep"])
+def test_routes_that_change_the_engine_are_not_there(plane: Plane, route: str) -> None:
+    body = {"lora_name": "x", "lora_path": "/"}
+    assert httpx.post(f"{plane.url}/engine/{route}", json=body).status_code == 404
+
+
+def test_embeddings_are_the_embedders(plane: Plane) -> None:
+    client = openai.OpenAI(base_url=f"{plane.url}/embed/v1", api_key="none", max_retries=0, timeout=60)
+    served = client.embeddings.create(model=EMBEDDER, input=list(TEXTS), encoding_format="float")
+    for entry, vector in zip(served.data, open_embedder(EMBEDDER).embed(TEXTS), strict=True):
+        assert entry.embedding == pytest.approx(vector, abs=1e-5)
+    assert served.usage.prompt_tokens > 20
+
+
+def test_answer_is_the_engines_from_numbered_sources(plane: Plane) -> None:
+    answer = plane.ask().json()
+    sources = answer["tunesmith"]["sources"]
+    assert [source["number"] for source in sources] == [1, 2]
+    assert sources[0]["text"] == TEXTS[0]
+    assert sources[0]["score"] > sources[1]["score"]
+    shown = tuple(
+        Source(source["number"], Hit(Chunk("", "", "", 0, 0, 0, source["text"]), 0, "")) for source in sources
+    )
+    prompt = build_messages(QUESTION[0]["content"], shown)
+    turns = [{"role": message.role, "content": message.content} for message in prompt]
+    expected = greedy(plane.base, turns, max_tokens=NUM_TOKENS)
+    assert answer["choices"][0]["message"]["content"] == expected
+    events = _events(plane.ask(stream=True).text)
+    assert _said(events) == expected
+    assert events[-1]["choices"] == []
+    assert events[-1]["tunesmith"]["sources"] == sources
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answer_by_an_unknown_model_is_a_404(plane: Plane, stream: bool) -> None:
+    answer = plane.ask(model="nobody", stream=stream)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize("path", ["engine", "answer"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_request_given_up_stops_generating(plane: Plane, path: str, stream: bool) -> None:
+    before = plane.aborted()
+    body = {"ignore_eos": True, "max_tokens": 800, "stream": stream}
+    if path == "engine":
+        body |= {"model": plane.model, "messages": QUESTION}
+        request = httpx.Request("POST", f"{plane.url}/engine/v1/chat/completions", json=body)
+    else:
+        request = plane.ask_request(**body)
+    with httpx.Client(timeout=60 if stream else 0.3) as client:
+        if stream:
+            next(client.send(request, stream=True).iter_text())
+        else:
+            with pytest.raises(httpx.ReadTimeout):
+                client.send(request)
+    deadline = time.monotonic() + 20
+    while plane.aborted() == before and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert plane.aborted() == before + 1
+
+
+def test_killed_replica_leaves_no_engine_and_its_successor_knows_the_adapters(plane: Plane) -> None:
+    name = f"ft:{plane.model}:acme:again:000009"
+    folder = _register(plane, name, seed=9)
+    expected = greedy(plane.base, QUESTION, max_tokens=NUM_TOKENS, adapter=folder)
+    assert plane.complete(name) == expected
+    replica = next(p for p in psutil.Process().children(recursive=True) if _title(p).startswith(REPLICA))
+    engine = next(child for child in replica.children() if "EngineCore" in _title(child))
+    replica.kill()
+    engine.wait(timeout=10)
+    deadline = time.monotonic() + 240
+    while True:
+        try:
+            assert plane.complete(name) == expected
+            return
+        except openai.APIError:
+            assert time.monotonic() < deadline
+            time.sleep(1)
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
