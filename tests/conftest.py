@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,6 +19,8 @@ MARK = "TUNESMITH_TEST_SESSION"
 os.environ["HF_HUB_OFFLINE"] = "1"
 # Inherited by every process a test starts, and by theirs, also when they leave our process group.
 os.environ[MARK] = uuid.uuid4().hex
+_EXTENSIONS = tempfile.TemporaryDirectory(prefix="tunesmith-extensions-")
+os.environ["TORCH_EXTENSIONS_DIR"] = _EXTENSIONS.name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +41,14 @@ def no_process_is_left() -> Iterator[None]:
     for process in left:
         process.kill()
     assert not told, "processes left behind (ended now):\n" + "\n".join(told)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_compiled() -> Iterator[None]:
+    """Fail the session if an engine compiled an extension: that takes minutes, and a compiler no user was asked for."""
+    yield
+    compiled = sorted(path.name for path in Path(_EXTENSIONS.name).rglob("*.so"))
+    assert not compiled
 
 
 def _started_here() -> list[psutil.Process]:

@@ -109,6 +109,12 @@ def _prepare_process(spec: LoopSpec) -> None:
     # silently trains with plain DDP instead of DeepSpeed.
     PartialState(backend="gloo")
 
+    import deepspeed.ops
+
+    # DeepSpeed would compile its shared-memory collectives at their first use: minutes, and a compiler that a
+    # laptop need not have. Without them it uses gloo.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
 
 def _world_rank() -> int:
     import ray.train
