@@ -14,6 +14,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def load_questions(path: str | Path) -> tuple[Question, ...]:
     """Read questions.
 
     Args:
-        path: JSONL with `question`, `answer` (null: not in the corpus) and `evidence`.
+        path: a file, or a shipped one (`handbook/questions/train.jsonl`): JSONL with `question`, `answer` (null: not in the corpus) and `evidence`.
 
     Returns:
         The questions, in order.
@@ -69,8 +70,10 @@ def load_questions(path: str | Path) -> tuple[Question, ...]:
     Raises:
         DataError: the file cannot be read or has bad lines; names every one.
     """
+    shipped = Path(str(files("tunesmith"))) / "assets" / path
+    file = shipped if shipped.is_file() and not Path(path).exists() else Path(path)
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}. Check --questions.") from error
     parsed = [_parse(line, str(path), number) for number, line in enumerate(lines, 1) if line.strip()]

@@ -18,7 +18,7 @@ from tunesmith.stores.platform_file import read_running
 
 
 @contextmanager
-def ray_session(home: Home, resources: ResourcesConfig) -> Iterator[None]:
+def ray_session(home: Home, resources: ResourcesConfig) -> Iterator[bool]:
     """Be connected to Ray while the block runs; a cluster started for it ends with it.
 
     Args:
@@ -26,7 +26,7 @@ def ray_session(home: Home, resources: ResourcesConfig) -> Iterator[None]:
         resources: what the run needs; an own cluster has that many logical CPUs.
 
     Yields:
-        Nothing.
+        Whether the cluster was started for the block.
 
     Raises:
         UnavailableError: the cluster at the given address does not answer.
@@ -37,7 +37,7 @@ def ray_session(home: Home, resources: ResourcesConfig) -> Iterator[None]:
     temporary = None if address else Path(tempfile.mkdtemp(prefix="ts-"))  # short: Ray puts sockets below it
     try:
         _connect(address, resources, temporary)
-        yield
+        yield address is None
     finally:
         ray.shutdown()
         if temporary:
@@ -68,9 +68,8 @@ def _connect(address: str | None, resources: ResourcesConfig, temporary: Path | 
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        # The dashboard stays on: without it Ray Train's cleaner floods the log with failed look-ups.
         cpus = max(1, round(resources.num_workers * resources.cpus_per_worker + 0.5))
-        ray.init(address="local", num_cpus=cpus, _temp_dir=str(temporary), include_dashboard=True, **quiet)
+        ray.init(address="local", num_cpus=cpus, _temp_dir=str(temporary), include_dashboard=False, **quiet)
         return
     try:
         ray.init(address=address, **quiet)

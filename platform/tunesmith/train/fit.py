@@ -31,9 +31,10 @@ def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mappin
         StorageError: a worker could not write.
         UnavailableError: no Ray cluster answers.
     """
-    with ray_session(home, spec.config.resources):
+    with ray_session(home, spec.config.resources) as own_cluster:
         # In a thread of its own: this one reads events, and leaves at the first that says the run cannot go on.
-        running = ThreadPoolExecutor(max_workers=1).submit(_trainer(spec, job_id).fit)
+        trainer = _trainer(spec, job_id, own_cluster=own_cluster)
+        running = ThreadPoolExecutor(max_workers=1).submit(trainer.fit)
         while not running.done():
             wait([running], timeout=_POLL_SECONDS)
             _raise_told(take_in())
@@ -51,15 +52,18 @@ def _raise_failed(spec: LoopSpec, error: BaseException | None) -> None:
     ) from error
 
 
-def _trainer(spec: LoopSpec, job_id: str) -> Any:
+def _trainer(spec: LoopSpec, job_id: str, *, own_cluster: bool) -> Any:
     from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchConfig
+
+    from tunesmith.train.lean import LeanTorchTrainer
 
     resources = spec.config.resources
     on_gpu = resources.gpus_per_worker > 0
     per_worker = {"CPU": resources.cpus_per_worker} | ({"GPU": resources.gpus_per_worker} if on_gpu else {})
-    return TorchTrainer(
-        train_loop_per_worker,
+    return LeanTorchTrainer(
+        own_cluster=own_cluster,
+        train_loop_per_worker=train_loop_per_worker,
         train_loop_config={"spec": spec},
         torch_config=TorchConfig(backend="nccl" if on_gpu else "gloo"),
         scaling_config=ScalingConfig(

@@ -125,7 +125,7 @@ def memory_of_worker(config: TrainConfig, shape: Any, *, total: int, trainable: 
     tokens = config.micro_batch_size * config.sequence_length
     kept = 1 if config.gradient_checkpointing else _BYTES_PER_ACTIVATION
     activations = tokens * shape.hidden_size * shape.num_hidden_layers * kept * width
-    return round(weights + gradients + optimizer + activations + _PROCESS_BYTES)
+    return int(weights + gradients + optimizer + activations + _PROCESS_BYTES)
 
 
 def _empty_model(config: TrainConfig, prepared: Prepared) -> Any:
