@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tunesmith.cli.reference.pages import render_pages
+from tunesmith.config.data import BuildDocumentsConfig
 from tunesmith.config.evaluate import EvaluateConfig
 from tunesmith.config.ingest import IngestConfig
 from tunesmith.config.recipe import load_recipe
@@ -26,7 +27,13 @@ PAGES = [
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-MODELS = {"ingest": IngestConfig, "train": TrainConfig, "serve": ServeConfig, "evaluate": EvaluateConfig}
+MODELS = {
+    "data": BuildDocumentsConfig,
+    "ingest": IngestConfig,
+    "train": TrainConfig,
+    "serve": ServeConfig,
+    "evaluate": EvaluateConfig,
+}
 
 
 def test_platform_is_no_package() -> None:

@@ -8,6 +8,7 @@ from tunesmith.cli.main import app
 from tunesmith.cli.reference.commands import render_commands
 from tunesmith.cli.reference.knobs import render_knobs
 from tunesmith.cli.reference.layout import render_readme
+from tunesmith.config.data import BuildDocumentsConfig
 from tunesmith.config.evaluate import EvaluateConfig
 from tunesmith.config.ingest import IngestConfig
 from tunesmith.config.serve import ServeConfig
@@ -30,6 +31,6 @@ def render_pages(root: Path) -> dict[Path, str]:
     return {
         reference / "cli.md": _MARK + render_commands(app),
         reference / "config.md": _MARK
-        + render_knobs((IngestConfig, TrainConfig, ServeConfig, EvaluateConfig)),
+        + render_knobs((IngestConfig, BuildDocumentsConfig, TrainConfig, ServeConfig, EvaluateConfig)),
         readme: render_readme(readme.read_text(encoding="utf-8"), root=root),
     }
