@@ -29,7 +29,7 @@ check: $(INSTALLED) ## lint, format, types, docstrings, import contracts, genera
 	$(BIN)/python -m tunesmith.cli.reference --check
 
 bench: $(INSTALLED) ## the benchmarks; ARGS= goes to pytest
-	@$(BIN)/python -m pytest tests/bench -o python_files='bench_*.py' -s $(ARGS)
+	@$(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,tests/bench) -o python_files='bench_*.py' -s $(ARGS)
 
 docs: $(INSTALLED) ## write the generated pages again: docs/reference/ and the layout in README.md
 	$(BIN)/python -m tunesmith.cli.reference
