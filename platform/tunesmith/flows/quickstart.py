@@ -33,6 +33,7 @@ from tunesmith.flows.narration import Narrator
 from tunesmith.flows.quickstart_report import QuickstartReport, render_quickstart, write_quickstart
 from tunesmith.flows.up import Progress, bring_up
 from tunesmith.flows.updates import UpdateReport, ask_updates, load_updates
+from tunesmith.ingest.progress import terminal_progress
 from tunesmith.ingest.run import run_ingest
 from tunesmith.stores.platform_file import RunningPlatform, read_running
 from tunesmith.train.run import TrainResult, run_training
@@ -151,19 +152,28 @@ def _free_port() -> int:
 
 
 def _ingest(corpus: Path, home: Home, tell: Narrator) -> None:
-    with tell.step("Put the documents into Milvus", command=f"tunesmith ingest {corpus} --store {STORE}"):
-        report = run_ingest(IngestConfig(paths=(str(corpus),), store=STORE, remove_missing=True), home=home)
-        tell.say(str(report))
+    with tell.step("Put the documents into Milvus", command=_ingest_command(corpus)):
+        tell.say(_ingest_again(corpus, home))
+
+
+def _ingest_again(corpus: Path, home: Home) -> str:
+    config = load_recipe("tiny/ingest-handbook", IngestConfig, [f"paths=[{corpus}]", "remove_missing=true"])
+    with terminal_progress() as progress:
+        return run_ingest(config, home=home, progress=progress).summary()
+
+
+def _ingest_command(corpus: Path) -> str:
+    return f"tunesmith ingest {corpus} --store {STORE}"
 
 
 def _build_data(home: Home, tell: Narrator, shown: Shown) -> Path:
-    questions, out = _questions("train"), home.quickstart / "train.jsonl"
-    command = f"tunesmith data build documents --store {STORE} --questions {questions} --out {out}"
+    out = home.quickstart / "train.jsonl"
+    command = f"tunesmith data build documents --recipe tiny/build-handbook --out {out}"
     with (
         tell.step("Make training data from the documents", command=command),
         shown.counted("questions") as count,
     ):
-        config = BuildDocumentsConfig(questions=str(questions), store=STORE)
+        config = load_recipe("tiny/build-handbook", BuildDocumentsConfig, [f"store={STORE}"])
         made = build_from_documents(config, out, home=home, on_question=count)
         told = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in made.counts.items())
         tell.say(f"{len(made.rows)} conversations: {told}")
@@ -224,12 +234,11 @@ def _evaluate(
 def _change(corpus: Path, config: EvaluateConfig, version: str, home: Home, tell: Narrator) -> UpdateReport:
     updates = load_updates(_questions("updates"), document=CHANGED)
     edition = handbook_folder("2026-07") / CHANGED
-    command = f"cp {edition} {corpus / CHANGED} && tunesmith ingest {corpus} --store {STORE}"
+    command = f"cp {edition} {corpus / CHANGED} && {_ingest_command(corpus)}"
     with tell.step(f"Change {CHANGED}, ingest it again, ask before and after", command=command):
         before = ask_updates(updates, config, tuned=version, home=home)
         shutil.copyfile(edition, corpus / CHANGED)
-        report = run_ingest(IngestConfig(paths=(str(corpus),), store=STORE, remove_missing=True), home=home)
-        tell.say(str(report))
+        tell.say(_ingest_again(corpus, home))
         after = ask_updates(updates, config, tuned=version, home=home)
         update = UpdateReport.of(updates, config, tuned=version, before=before, after=after)
         tell.say(update.verdict)
