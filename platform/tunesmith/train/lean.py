@@ -21,7 +21,7 @@ class LeanTorchTrainer(TorchTrainer):  # type: ignore[misc]
 
     Args:
         own_cluster: the cluster was started for this run and ends with it.
-        settings: as for TorchTrainer.
+        **settings: as for TorchTrainer.
     """
 
     def __init__(self, *, own_cluster: bool, **settings: Any) -> None:

@@ -1,0 +1,74 @@
+"""Rows on disk: complete or absent, made once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tunesmith.config.train import TrainConfig
+from tunesmith.errors import StorageError
+from tunesmith.records import Example, Message
+from tunesmith.train.prepare import prepare
+
+Recipe = Callable[..., TrainConfig]
+EXAMPLES = [
+    Example((Message("user", f"What is {n}?"), Message("assistant", f"It is {n}.")), "train.jsonl", n)
+    for n in range(1, 21)
+]
+
+
+@pytest.fixture
+def scratch(recipe: Recipe) -> TrainConfig:
+    return recipe(method={"type": "scratch", "vocabulary_size": 320}, sequence_length=64)
+
+
+def _rows(path: Path) -> list[dict[str, list[int]]]:
+    with pa.memory_map(str(path)) as source:
+        return list(pa.ipc.open_stream(source).read_all().to_pylist())
+
+
+def test_what_is_counted_is_what_is_written(scratch: TrainConfig, tmp_path: Path) -> None:
+    prepared = prepare(scratch, EXAMPLES, tmp_path / "prepared")
+    rows = _rows(prepared.rows_file)
+    assert prepared.num_examples == 20
+    assert prepared.num_rows == len(rows)
+    assert prepared.num_tokens == sum(len(row["input_ids"]) for row in rows)
+    assert prepared.num_loss_tokens == sum(label >= 0 for row in rows for label in row["labels"])
+    assert all(len(row["input_ids"]) <= 64 for row in rows)
+    assert sum(row["position_ids"].count(0) for row in rows) == 20
+
+
+def test_a_complete_folder_is_used_again(scratch: TrainConfig, tmp_path: Path) -> None:
+    first = prepare(scratch, EXAMPLES, tmp_path / "prepared")
+    written = first.rows_file.stat().st_mtime_ns
+    assert prepare(scratch, [], tmp_path / "prepared") == first
+    assert first.rows_file.stat().st_mtime_ns == written
+
+
+def test_a_half_made_folder_is_made_anew(scratch: TrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / "prepared" / "rows.arrow").write_bytes(b"half")
+    prepared = prepare(scratch, EXAMPLES, tmp_path / "prepared")
+    assert len(_rows(prepared.rows_file)) == prepared.num_rows
+
+
+def test_a_moved_home_is_found(scratch: TrainConfig, tmp_path: Path) -> None:
+    prepare(scratch, EXAMPLES, tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert prepare(scratch, [], tmp_path / "new").rows_file.exists()
+
+
+def test_unwritable_folder_is_told(scratch: TrainConfig, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StorageError, match="cannot be written"):
+        prepare(scratch, EXAMPLES, tmp_path / "file" / "prepared")
+
+
+def test_summary_is_plain_json(scratch: TrainConfig, tmp_path: Path) -> None:
+    prepare(scratch, EXAMPLES, tmp_path / "prepared")
+    summary = json.loads((tmp_path / "prepared" / "prepared.json").read_text(encoding="utf-8"))
+    assert summary["num_examples"] == 20
