@@ -106,7 +106,9 @@ class KeyStore:
         with self._database.session() as session:
             row = session.get(ApiKeyRow, key_id)
             if row is None or row.project_id != project_id:
-                raise NotFoundError(f'Key "{key_id}" does not exist. `tunesmith keys ls` lists those that do.')
+                raise NotFoundError(
+                    f'Key "{key_id}" does not exist. `tunesmith keys ls` lists those that do.'
+                )
             row.revoked_at = row.revoked_at or int(time.time())
 
 

@@ -79,7 +79,8 @@ class Registry:
             row = session.get(ModelVersionRow, name)
             if row is None or row.project_id != self._project_id:
                 raise ModelNotFoundError(
-                    f'Model "{name}" is not registered. `tunesmith models ls` lists those that are.', param="model"
+                    f'Model "{name}" is not registered. `tunesmith models ls` lists those that are.',
+                    param="model",
                 )
             return _to_version(row)
 
