@@ -10,5 +10,6 @@ def leave_out_client_server(ray_params: Any, _head: bool) -> None:
 
     Args:
         ray_params: the parameters that `ray start` is about to use; changed in place.
+        _head: whether it is about to start a head.
     """
     ray_params.ray_client_server_port = None

@@ -35,7 +35,6 @@ async def platform_error_response(_: Request, error: Exception) -> JSONResponse:
     """Answer a request that ended in a platform error; a Starlette exception handler.
 
     Args:
-        _: the request.
         error: a PlatformError.
 
     Returns:
@@ -91,7 +90,6 @@ async def validation_error_response(_: Request, error: Exception) -> JSONRespons
     """Answer a request whose body pydantic refused; a Starlette exception handler.
 
     Args:
-        _: the request.
         error: a RequestValidationError.
 
     Returns:
