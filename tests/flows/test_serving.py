@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,151 +12,26 @@ import httpx
 import openai
 import psutil
 import pytest
-from tiny_llama import greedy, make_adapter, make_base
+from serving_plane import EMBEDDER, NUM_TOKENS, QUESTION, TEXTS, Plane, running_plane
+from tiny_llama import greedy, make_adapter
 
-from tunesmith.config.home import Home
-from tunesmith.config.serve import EngineConfig, ServeConfig
+from tunesmith.config.serve import EngineConfig
 from tunesmith.engines.embedder import open_embedder
 from tunesmith.rag.prompt import build_messages
 from tunesmith.records import Chunk, Hit, Lineage, ModelVersion, Source
-from tunesmith.serve.applications import serve_applications
-from tunesmith.stores.database import ProjectRow, open_home_database
-from tunesmith.stores.milvus import open_vectors
-from tunesmith.stores.milvus_lite import EmbeddedMilvus
+from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
-from tunesmith.stores.vectors import EmbeddedChunk, StoreRecord, collection_name
 
 pytestmark = pytest.mark.flow
 
-QUESTION = [{"role": "user", "content": "How many days of leave do full-time staff get?"}]
-TEXTS = (
-    "Full-time staff receive 27 days of leave each year.",
-    "The canteen opens at half past eleven.",
-    "Parking costs three euros a day.",
-)
-EMBEDDER = "all-MiniLM-L6-v2"
-NUM_TOKENS = 12
 REPLICA = "ray::ServeReplica:engine:engine"
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A running data plane."""
-
-    url: str
-    home: Home
-    base: Path
-    store: StoreRecord
-
-    @property
-    def model(self) -> str:
-        return str(self.base)
-
-    @property
-    def client(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/engine/v1", api_key="none", max_retries=0, timeout=60)
-
-    def complete(self, model: str, **options: Any) -> str:
-        answer = self.client.chat.completions.create(
-            model=model, messages=QUESTION, temperature=0, max_tokens=NUM_TOKENS, **options
-        )
-        return answer.choices[0].message.content
-
-    def ask(self, **changes: Any) -> httpx.Response:
-        return httpx.Client(timeout=60).send(self.ask_request(**changes))
-
-    def ask_request(self, **changes: Any) -> httpx.Request:
-        store = {
-            "id": self.store.id,
-            "name": self.store.name,
-            "collection": self.store.collection,
-            "embedder": self.store.embedder,
-            "project_id": self.store.project_id,
-        }
-        body = {"model": self.model, "messages": QUESTION, "vector_stores": [store], "temperature": 0}
-        body |= {"max_tokens": NUM_TOKENS, "retrieval": {"top_k": 2}, **changes}
-        return httpx.Request("POST", f"{self.url}/answer/v1/chat/completions", json=body)
-
-    def aborted(self) -> float:
-        """Requests that the engine gave up since it started."""
-        lines = httpx.get(f"{self.url}/engine/metrics/", timeout=10).text.splitlines()
-        return sum(
-            float(line.rsplit(" ", 1)[1])
-            for line in lines
-            if line.startswith("vllm:request_success_total") and 'finished_reason="abort"' in line
-        )
 
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
-    home = Home(tmp_path_factory.mktemp("home"))
-    base = make_base(tmp_path_factory.mktemp("base"))
-    with open_home_database(home).session() as session:
-        session.add(ProjectRow(id="acme", created_at=1))
-    milvus = EmbeddedMilvus(home.vectors)
-    # Unix sockets lie in Ray's folder: its path must be short.
-    ray_folder = tempfile.mkdtemp(prefix="ts-ray-", dir="/tmp")
-    port = _free_port()
-    config = ServeConfig(
-        model=str(base), engine=EngineConfig(dtype="float32", max_loras=1, max_lora_rank=8, max_num_seqs=8)
-    )
-    try:
-        store = _fill_store(home, milvus.uri)
-        _start(serve_applications(config, home=home, milvus_uri=milvus.uri, http_port=port), ray_folder)
-        yield Plane(f"http://127.0.0.1:{port}", home, base, store)
-    finally:
-        import ray
-
-        ray.shutdown()
-        milvus.close()
-        shutil.rmtree(ray_folder, ignore_errors=True)
-
-
-def _start(document: dict[str, Any], ray_folder: str) -> None:
-    import ray
-    from ray import serve
-    from ray.serve.context import _get_global_client
-    from ray.serve.schema import ServeDeploySchema
-
-    ray.init(
-        address="local",
-        num_cpus=4,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=100 * 2**20,
-        _temp_dir=ray_folder,
-    )
-    serve.start(http_options=document["http_options"])
-    # What the dashboard does with a PUT; the platform's own flow test goes through the dashboard.
-    _get_global_client().deploy_apps(ServeDeploySchema.model_validate(document))
-    deadline = time.monotonic() + 400
-    while True:
-        states = {name: app.status for name, app in serve.status().applications.items()}
-        if len(states) == 3 and set(states.values()) == {"RUNNING"}:
-            return
-        assert "DEPLOY_FAILED" not in states.values(), serve.status()
-        assert time.monotonic() < deadline, states
-        time.sleep(0.5)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _fill_store(home: Home, uri: str) -> StoreRecord:
-    embedder = open_embedder(EMBEDDER)
-    store = StoreRecord("vs_1", "acme", "handbook", collection_name(EMBEDDER), EMBEDDER)
-    chunks = [
-        EmbeddedChunk(Chunk(f"c{i}", f"{i}.md", "Handbook", 0, 0, len(text), text), text, vector)
-        for i, (text, vector) in enumerate(zip(TEXTS, embedder.embed(TEXTS), strict=True))
-    ]
-    vectors = open_vectors(home, uri)
-    vectors.upsert(store, chunks)
-    vectors.flush(store)
-    vectors.close()
-    return store
+    engine = EngineConfig(dtype="float32", max_loras=1, max_lora_rank=8, max_num_seqs=8)
+    with running_plane(tmp_path_factory.mktemp("plane"), engine) as plane:
+        yield plane
 
 
 def _register(plane: Plane, name: str, *, seed: int, rank: int = 4) -> Path:

@@ -78,9 +78,10 @@ def validation_error_body(faults: Sequence[Any]) -> dict[str, Any]:
         `{"error": {"message", "type", "param", "code"}}`.
     """
     first = faults[0]
-    # Pydantic puts names of its own between the fields (`function-wrap[...]`, the branches of a union).
+    # Pydantic puts names of its own between the fields: `function-wrap[...]`, the branches of a union.
+    own = {"body", "str", "int", "float", "bool", "list", "dict"}
     names = [str(part) for part in first["loc"] if isinstance(part, int) or str(part).isidentifier()]
-    param = ".".join(name for name in names if name != "body") or None
+    param = ".".join(name for name in names if name not in own) or None
     message = str(first["msg"]).removeprefix("Value error, ")
     text = f"{param}: {message}" if param else message
     return {"error": {"message": text, "type": "invalid_request_error", "param": param, "code": None}}

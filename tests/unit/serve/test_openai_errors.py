@@ -73,7 +73,7 @@ def test_validation_error_names_the_field_alone() -> None:
     with pytest.raises(ValidationError) as refused:
         Body.model_validate({"stop": 3})
     error = validation_error_body(refused.value.errors())["error"]
-    assert error["param"].startswith("stop")
+    assert error["param"] == "stop"
     assert error["code"] is None
 
 
