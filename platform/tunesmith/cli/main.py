@@ -21,7 +21,7 @@ from tunesmith.cli.search import search
 from tunesmith.cli.status import status
 from tunesmith.cli.train import train
 from tunesmith.cli.up import up
-from tunesmith.errors import PlatformError
+from tunesmith.errors import DependencyError, PlatformError
 
 app = typer.Typer(
     name="tunesmith",
@@ -55,6 +55,20 @@ def main() -> None:
     except PlatformError as error:
         print(f"error: {error.message}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        sys.exit(_say_what_is_missing(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _say_what_is_missing(error: ModuleNotFoundError) -> int:
+    """A client or deploy install has no engines; a module of our own that is missing is a fault of ours."""
+    if not error.name or error.name.startswith("tunesmith"):
+        raise error
+    print(
+        f"error: the Python package {error.name} is not installed, and this command needs it. "
+        "Install the engines: `make install` in a checkout, or the extra cpu or cuda of tunesmith.",
+        file=sys.stderr,
+    )
+    return DependencyError.exit_code

@@ -55,3 +55,13 @@ def test_an_unknown_command_is_misuse_in_one_line() -> None:
     assert done.returncode == 2
     assert "trane" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_missing_engine_is_told_in_one_line() -> None:
+    code = "import sys; sys.modules['numpy'] = None; from tunesmith.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", "tiny/handbook-lora"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the Python package numpy is not installed")
+    assert len(done.stderr.splitlines()) == 1
