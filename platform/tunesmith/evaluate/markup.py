@@ -27,8 +27,8 @@ def tag(name: str, *content: Html | str, **attributes: str) -> Html:
 
     Args:
         name: of the element.
-        content: markup; strings that are not must be escaped with `text` first.
-        attributes: name -> value; a trailing underscore is cut (`class_`), other underscores become hyphens.
+        *content: markup; strings that are not must be escaped with `text` first.
+        **attributes: name -> value; a trailing underscore is cut (`class_`), other underscores become hyphens.
 
     Returns:
         The element.
@@ -59,7 +59,7 @@ def items(lines: Iterable[Html], **attributes: str) -> Html:
 
     Args:
         lines: content of each item.
-        attributes: of the list.
+        **attributes: of the list.
 
     Returns:
         The list.
@@ -72,8 +72,8 @@ def fold(summary: Html, *content: Html, **attributes: str) -> Html:
 
     Args:
         summary: what is always seen.
-        content: the rest.
-        attributes: of the element.
+        *content: the rest.
+        **attributes: of the element.
 
     Returns:
         The element.
