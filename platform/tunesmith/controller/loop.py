@@ -11,7 +11,7 @@ from tunesmith.errors import StorageError
 from tunesmith.stores.platform_file import ProcessId
 from tunesmith.stores.state_file import PartState
 
-_EAGER_SECONDS, _CALM_SECONDS = 0.25, 1.0
+_EAGER_SECONDS, _CALM_SECONDS = 0.25, 2.0
 
 
 class Controller:
@@ -38,6 +38,7 @@ class Controller:
         self._record = record
         self._recorded: dict[str, ProcessId] = {}
         self._ray_ready = False
+        self._all_ready = False
         self._served: list[PartState] = applications.ray_is_gone()
 
     def run(self, stop: threading.Event) -> None:
@@ -49,12 +50,12 @@ class Controller:
         # Ray's dashboard may take a minute to answer on a busy machine; the processes are watched meanwhile.
         threading.Thread(target=self._watch_applications, args=(stop,), daemon=True).start()
         while not stop.is_set():
-            ready = self.tick()
-            stop.wait(_CALM_SECONDS if ready else _EAGER_SECONDS)
+            self._all_ready = self.tick()
+            stop.wait(_CALM_SECONDS if self._all_ready else _EAGER_SECONDS)
         self.stop_parts()
 
     def _watch_applications(self, stop: threading.Event) -> None:
-        while not stop.wait(_EAGER_SECONDS):
+        while not stop.wait(_CALM_SECONDS if self._all_ready else _EAGER_SECONDS):
             if self._ray_ready:
                 self._served = self._applications.tick()
 

@@ -136,7 +136,7 @@ def _ray_head(platform: RunningPlatform, config: ServeConfig) -> Part:
             "DASHBOARD_METRIC_PORT": str(ports["dashboard_metrics"]),
             "RAY_START_HOOK": "tunesmith.controller.ray_hook.leave_out_client_server",
         },
-        probe_url=f"{platform.ray_dashboard}/api/version",
+        probe_url=f"http://{LOOPBACK}:{ports['dashboard_agent']}/api/healthz",
         grace_seconds=15,
     )
 

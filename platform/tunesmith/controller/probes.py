@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-
-import httpx
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
 
 _TIMEOUT_SECONDS = 2.0
 
@@ -20,15 +20,19 @@ def answers_http(url: str, *, token: str | None = None) -> Callable[[], bool]:
     Returns:
         A probe that is true where the answer is 200.
     """
+    parts = urlsplit(url)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def probe() -> bool:
+        # Asked every second for days: the standard library's client costs a tenth of a full one.
+        connection = HTTPConnection(str(parts.hostname), parts.port, timeout=_TIMEOUT_SECONDS)
         try:
-            return (
-                httpx.get(url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False).status_code == 200
-            )
-        except httpx.HTTPError:
+            connection.request("GET", parts.path, headers=headers)
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
             return False
+        finally:
+            connection.close()
 
     return probe
 

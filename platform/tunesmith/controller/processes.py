@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ def start_process(
         StorageError: the log cannot be written.
     """
     inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    # So that `ray job submit -- tunesmith train ...` finds the commands of this environment, activated or not.
+    inherited["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)))
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:

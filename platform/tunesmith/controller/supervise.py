@@ -94,7 +94,9 @@ class Supervised:
 
     def _start_when_due(self) -> PartState:
         if self.process is not None:
+            # Told at once; clearing up and starting anew takes seconds.
             self._note_death()
+            return self._state("restarting", self._trouble())
         if time.monotonic() < self._next_start:
             return self._state("failed" if self._hopeless() else "restarting", self._trouble())
         self._sweep()

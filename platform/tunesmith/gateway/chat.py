@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -142,7 +142,7 @@ def plan_call(
     )
     if not stores:
         return ChatCall(_ENGINE, _with_instructions(sent, model.instructions), model, usage_wanted)
-    sent["vector_stores"] = [store.as_json() for store in find_stores(database, project_id, stores)]
+    sent["vector_stores"] = [asdict(store) for store in find_stores(database, project_id, stores)]
     sent["instructions"] = _system_turn(fields) or model.instructions
     top_k = (fields.retrieval and fields.retrieval.top_k) or next((s.max_num_results for s in searches), None)
     sent["retrieval"] = {"top_k": top_k} if top_k else {}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import BaseModel, Field
-from sqlalchemy import or_, select
 
-from tunesmith.errors import ConfigError, NotFoundError
-from tunesmith.stores.database import Database, VectorStoreRow
+from tunesmith.errors import ConfigError
+from tunesmith.stores.database import Database
+from tunesmith.stores.documents import DocumentCatalog
+from tunesmith.stores.vectors import StoreRecord
 
 
 class RetrievalOptions(BaseModel):
@@ -29,28 +29,13 @@ class FileSearchTool(BaseModel):
     """Sources shown to the model."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundStore:
-    """A vector store as the data plane needs it: where its vectors lie and what made them."""
-
-    id: str
-    name: str
-    collection: str
-    embedder: str
-    project_id: str
-
-    def as_json(self) -> dict[str, str]:
-        """Its fields, for the request to the data plane."""
-        return asdict(self)
-
-
-def find_stores(database: Database, project_id: str, names: Sequence[str]) -> list[FoundStore]:
+def find_stores(database: Database, project_id: str, names: Sequence[str]) -> list[StoreRecord]:
     """Look vector stores up.
 
     Args:
         database: the metadata database.
         project_id: whose stores count.
-        names: names or ids.
+        names: names or ids; one named twice counts once.
 
     Returns:
         The stores, in the order asked for.
@@ -58,36 +43,9 @@ def find_stores(database: Database, project_id: str, names: Sequence[str]) -> li
     Raises:
         NotFoundError: one does not exist; lists those that do.
     """
-    with database.session() as session:
-        rows = list(session.scalars(select(VectorStoreRow).filter_by(project_id=project_id)))
-    by_name = {key: row for row in rows for key in (row.id, row.name)}
-    missing = [name for name in names if name not in by_name]
-    if missing:
-        known = ", ".join(sorted(row.name for row in rows)) or "none yet; `tunesmith ingest` makes one"
-        raise NotFoundError(
-            f"The vector store '{missing[0]}' does not exist. There are: {known}.",
-            param="vector_stores",
-            code="vector_store_not_found",
-        )
-    return [_to_store(by_name[name]) for name in dict.fromkeys(names)]
-
-
-def stores_exist(database: Database, project_id: str, name: str) -> bool:
-    """Whether a project has a vector store.
-
-    Args:
-        database: the metadata database.
-        project_id: whose stores count.
-        name: name or id.
-
-    Returns:
-        True where it exists.
-    """
-    query = select(VectorStoreRow.id).where(
-        VectorStoreRow.project_id == project_id, or_(VectorStoreRow.name == name, VectorStoreRow.id == name)
-    )
-    with database.session() as session:
-        return session.scalar(query) is not None
+    catalog = DocumentCatalog(database, project_id)
+    found = {store.id: store for store in map(catalog.store, names)}
+    return list(found.values())
 
 
 def split_tools(tools: Sequence[Mapping[str, Any]]) -> tuple[list[FileSearchTool], list[Mapping[str, Any]]]:
@@ -116,7 +74,3 @@ def _file_search(tool: Mapping[str, Any]) -> FileSearchTool:
             param="tools",
             code="invalid_value",
         ) from error
-
-
-def _to_store(row: VectorStoreRow) -> FoundStore:
-    return FoundStore(row.id, row.name, row.collection, row.embedder, row.project_id)

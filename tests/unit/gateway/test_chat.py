@@ -63,7 +63,7 @@ def test_an_unknown_store_is_named_with_those_that_exist(http, plane, store):
     assert response.status_code == 404
     error = response.json()["error"]
     assert error["code"] == "vector_store_not_found"
-    assert "'hand'" in error["message"]
+    assert '"hand"' in error["message"]
     assert "handbook" in error["message"]
     assert plane.requests == []
 
