@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from tunesmith.engines.bert import Bert
+    from tunesmith.engines.bert_workers import BertWorkers
 
 _BATCH_TOKENS = 2048
 """Tokens of a batch, padding included: small batches of like lengths stay in the cache of a CPU core."""
@@ -63,17 +63,14 @@ class BertEmbedder:
         Returns:
             Unit vectors, (len(texts), dimensions).
         """
-        import torch
-
-        from tunesmith.engines.bert import embed_tokens
-
         tokens = [encoding.ids for encoding in self._truncating.encode_batch(list(texts))]
-        vectors = torch.empty(len(tokens), self.dimensions)
-        with torch.inference_mode():
-            for rows in batches_by_length([len(ids) for ids in tokens], budget=_BATCH_TOKENS):
-                vectors[rows] = embed_tokens(self._model(), [tokens[row] for row in rows])
-        result: list[list[float]] = vectors.tolist()
-        return result
+        batches = list(batches_by_length([len(ids) for ids in tokens], budget=_BATCH_TOKENS))
+        vectors: list[list[float]] = [[]] * len(tokens)
+        embedded = self._workers().embed([[tokens[row] for row in rows] for rows in batches])
+        for rows, batch in zip(batches, embedded, strict=True):
+            for row, vector in zip(rows, batch, strict=True):
+                vectors[row] = vector
+        return vectors
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count WordPiece tokens, without [CLS] and [SEP].
@@ -103,15 +100,15 @@ class BertEmbedder:
         tokenizer.enable_truncation(self._window)
         return tokenizer
 
-    def _model(self) -> Bert:
+    def _workers(self) -> BertWorkers:
         with self._loading:
             return self._loaded
 
     @cached_property
-    def _loaded(self) -> Bert:
-        from tunesmith.engines.bert import load_bert
+    def _loaded(self) -> BertWorkers:
+        from tunesmith.engines.bert_workers import BertWorkers
 
-        return load_bert(self._folder, self._config)
+        return BertWorkers(self._folder, self._config)
 
 
 def batches_by_length(lengths: Sequence[int], *, budget: int) -> Iterator[list[int]]:

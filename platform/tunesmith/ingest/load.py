@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -74,6 +75,7 @@ _PARSER_FAULTS = (
     EOFError,
     OSError,
     zlib.error,
+    zipfile.BadZipFile,
     struct.error,
 )
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)

@@ -42,8 +42,8 @@ class Found:
 def find_files(paths: Sequence[str]) -> Found:
     """Find the files under some paths.
 
-    Folders are walked. Hidden files and folders (a leading dot) are left out, and so are symbolic links to
-    folders and links to files outside the walked folder, so that nothing comes in by way of a link.
+    Folders are walked. Hidden files and folders (a leading dot) are left out, and so are sockets and pipes,
+    symbolic links to folders, and links to files outside the walked folder: nothing comes in by way of a link.
 
     Args:
         paths: files and folders; a path that does not exist may name a shipped one (`handbook/2026-01`).
@@ -88,9 +88,7 @@ def _walk(root: Path) -> Iterator[FoundFile]:
 
 
 def _is_inside(file: Path, root: Path) -> bool:
-    if not file.is_symlink():
-        return True
-    return file.resolve().is_relative_to(root)
+    return file.is_file() and (not file.is_symlink() or file.resolve().is_relative_to(root))
 
 
 def _single(file: Path) -> FoundFile:

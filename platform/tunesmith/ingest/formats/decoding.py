@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 
 from charset_normalizer import from_bytes
@@ -22,6 +23,10 @@ _CANDIDATES = [
     "iso8859_7", "cp1255", "cp1256", "utf_16_le", "utf_16_be",
 ]  # fmt: skip
 _SAMPLE = 200_000
+_MAX_WESTERN_SHARE = 0.4
+_MIN_LONE_SHARE = 0.8
+# Signs that western texts never hold within a word; where they seem to, the text is Polish, Czech, Turkish ...
+_NO_WESTERN_LETTER = re.compile("[^\\W\\d_][¢£¤¥¦¨ª¯±²³´µ¶¸¹º¼½¾¿×÷\ufffd][^\\W\\d_]")
 _MAX_CONTROL_SHARE = 0.005
 
 
@@ -59,10 +64,28 @@ def _try(data: bytes, encoding: str | None) -> str | None:
 
 
 def _guess(data: bytes) -> str:
+    if _is_western(data[:_SAMPLE]):
+        return data.decode("cp1252", errors="replace")
     best = from_bytes(data[:_SAMPLE], cp_isolation=_CANDIDATES).best()
     if best is None:
         raise DocumentError("is not text in any known encoding. Save it as UTF-8")
     return data.decode(best.encoding, errors="replace")
+
+
+def _is_western(data: bytes) -> bool:
+    """Whether few, lone bytes above ASCII spell letters of western Europe: statistics need longer texts for that."""
+    high = [place for place, byte in enumerate(data) if byte >= 0x80]
+    lone = [
+        place
+        for place in high
+        if max(data[max(0, place - 1) : place] + data[place + 1 : place + 2], default=0) < 0x80
+    ]
+    text = data.decode("cp1252", errors="replace")
+    return (
+        len(high) < _MAX_WESTERN_SHARE * len(data)
+        and len(lone) > _MIN_LONE_SHARE * len(high)
+        and _NO_WESTERN_LETTER.search(text) is None
+    )
 
 
 def _require_text(text: str) -> None:
@@ -71,4 +94,4 @@ def _require_text(text: str) -> None:
         unicodedata.category(letter) in ("Cc", "Cn", "Co") for letter in sample if letter not in "\r\n\t\f"
     )
     if control > _MAX_CONTROL_SHARE * len(sample):
-        raise DocumentError("holds binary data, not text. Check that its ending says what it is")
+        raise DocumentError("is not text but binary data. Check that its ending says what it is")

@@ -25,6 +25,7 @@ _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _LISTS = frozenset(("ul", "ol", "dl", "table", "thead", "tbody", "tfoot", "tr"))
 """Between the parts of these, white space is layout."""
 _LINE_SPACES = re.compile(r" *\n *")
+_ITEM_START = re.compile(r"^-\s+(?=\S)", re.MULTILINE)
 _LOOSE_LIST = re.compile(r"^(- .*)\n{2,}(?=- )", re.MULTILINE)
 """An item and the blank lines before the next one: loose and tight lists read the same."""
 _XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
@@ -62,7 +63,7 @@ def read_markup(markup: str) -> Reading:
     for tag in page.find_all(_is_dropped):
         tag.decompose()
     text = _LINE_SPACES.sub("\n", "".join(_write(_main(page))))
-    return Reading(_LOOSE_LIST.sub(r"\1\n", text), title)
+    return Reading(_LOOSE_LIST.sub(r"\1\n", _ITEM_START.sub("- ", text)), title)
 
 
 def _title(page: BeautifulSoup) -> str | None:
