@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def ray_session(home: Home, resources: ResourcesConfig) -> Iterator[bool]:
         Whether the cluster was started for the block.
 
     Raises:
-        UnavailableError: the cluster at the given address does not answer.
+        UnavailableError: the cluster does not answer, or can never hold the workers.
     """
     address = cluster_address(home)
     import ray  # only now: Ray reads its environment as it is imported
@@ -37,6 +37,8 @@ def ray_session(home: Home, resources: ResourcesConfig) -> Iterator[bool]:
     temporary = None if address else Path(tempfile.mkdtemp(prefix="ts-"))  # short: Ray puts sockets below it
     try:
         _connect(address, resources, temporary)
+        if "RAY_CLUSTER_NAME" not in os.environ:  # set by KubeRay, whose clusters may grow when asked
+            check_capacity(ray.cluster_resources(), resources)
         yield address is None
     finally:
         ray.shutdown()
@@ -61,6 +63,29 @@ def cluster_address(home: Home) -> str | None:
         return None
     os.environ.update(running.ray_environment())
     return running.ray_address
+
+
+def check_capacity(cluster: Mapping[str, float], resources: ResourcesConfig) -> None:
+    """Refuse a run that the cluster could never hold; it would wait for ever without a word.
+
+    Args:
+        cluster: all resources of the cluster, free or not.
+        resources: what the run asks for.
+
+    Raises:
+        UnavailableError: the cluster is too small; says which resource and the way out.
+    """
+    workers = resources.num_workers
+    for name, field, each in (
+        ("CPU", "cpus_per_worker", resources.cpus_per_worker),
+        ("GPU", "gpus_per_worker", resources.gpus_per_worker),
+    ):
+        held = cluster.get(name, 0.0)
+        if each * workers > held:
+            raise UnavailableError(
+                f"The Ray cluster has {held:g} {name}s, and {workers} workers of {each:g} need {each * workers:g}. "
+                f"Use a larger cluster, or fewer with --set resources.num_workers=N or resources.{field}=N."
+            )
 
 
 def _connect(address: str | None, resources: ResourcesConfig, temporary: Path | None) -> None:

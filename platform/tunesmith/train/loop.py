@@ -92,9 +92,10 @@ def _resume_path(spec: LoopSpec) -> str | None:
 
 
 def _prepare_process(spec: LoopSpec) -> None:
-    """Threads, offline sklearn, and accelerate's view of DeepSpeed, before anything heavy is imported."""
-    # transformers imports sklearn wherever it is installed, for a decoding method that training never uses: seconds.
-    sys.modules["sklearn"] = None  # type: ignore[assignment]
+    """Threads, imports to pass over, and accelerate's view of DeepSpeed, before anything heavy is imported."""
+    # transformers imports these wherever they are installed, for a decoding method and for the losses of vision
+    # models that training never uses: seconds of every start.
+    sys.modules["sklearn"] = sys.modules["scipy"] = None  # type: ignore[assignment]
     os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     import torch

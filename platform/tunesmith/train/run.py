@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import tunesmith
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
 from tunesmith.datasets.sources import hash_data, load_examples
-from tunesmith.errors import PlatformError, TrainingError
+from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, TrainingError
 from tunesmith.jobs.folders import attempt_folder, job_folder
 from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.store import JobStore
@@ -164,7 +164,9 @@ def _told_to_job(jobs: JobStore, job: Job) -> Iterator[None]:
     try:
         yield
     except PlatformError as error:
-        jobs.set_state(job.id, job.fence, "failed", error=error.message)
+        # Where the disk is full, or a newer attempt has taken over, the job keeps the state it has.
+        with suppress(StorageError, StaleAttemptError):
+            jobs.set_state(job.id, job.fence, "failed", error=error.message)
         raise
     except KeyboardInterrupt:
         jobs.set_state(job.id, job.fence, "failed", error="Interrupted. The same command goes on.")

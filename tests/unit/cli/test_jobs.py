@@ -1,0 +1,61 @@
+"""`tunesmith jobs`: what a person and a program see of a job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tunesmith.cli.main import app
+from tunesmith.config.home import Home
+from tunesmith.jobs.folders import attempt_folder, job_folder
+from tunesmith.jobs.store import JobStore
+from tunesmith.records import Job, StepMetrics
+from tunesmith.stores.database import open_home_database
+
+VALUES = {"loss": 1.5, "tokens_per_second": 10.0}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def job(home: Home) -> Job:
+    jobs = JobStore(open_home_database(home), "default")
+    made = jobs.begin_attempt("run", fingerprint="f", config={"name": "run"})
+    jobs.record(made.id, made.fence, [StepMetrics(made.id, step, 1, VALUES) for step in (1, 2)])
+    return jobs.set_state(made.id, made.fence, "failed", error="disk full")
+
+
+def _run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["jobs", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_ls(home: Home, job: Job) -> None:
+    header, line = _run("ls", "--home", str(home.root)).splitlines()
+    assert header.split() == ["NAME", "STATE", "STEP", "LOSS", "CREATED", "MODEL", "OR", "JOB"]
+    assert line.split()[:4] == ["run", "failed", "2", "1.5000"]
+    assert line.endswith(job.id)
+    (listed,) = json.loads(_run("ls", "--home", str(home.root), "--json"))
+    assert listed["attempts"] == [{"attempt": 1, "outcome": "failed"}]
+
+
+def test_show(home: Home, job: Job) -> None:
+    assert "error: disk full" in _run("show", "run", "--home", str(home.root))
+    shown = json.loads(_run("show", job.id, "--home", str(home.root), "--json"))
+    assert shown["metrics"] == [{"step": step, "attempt": 1, **VALUES} for step in (1, 2)]
+
+
+def test_logs(home: Home, job: Job) -> None:
+    folder = attempt_folder(job_folder(home, job), 1)
+    folder.mkdir(parents=True)
+    for rank in (0, 10, 2):
+        (folder / f"worker-{rank}.log").write_text(f"first\nlast of {rank}\n", encoding="utf-8")
+    printed = _run("logs", "run", "--tail", "1", "--home", str(home.root)).splitlines()
+    assert printed[1::2] == ["last of 0", "last of 2", "last of 10"]
