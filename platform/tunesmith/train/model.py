@@ -79,7 +79,6 @@ def new_llama(method: ScratchConfig, tokenizer: Any) -> Any:
     Returns:
         The model; embeddings are shared with the output layer.
     """
-    import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     heads = method.hidden_size // method.head_size

@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tunesmith.datasets.reading.events import EVENT, EventMaker
 from tunesmith.datasets.reading.names import NAME_FRAMES, NameMaker, Split
 from tunesmith.datasets.reading.relations import Relation, all_options, load_relations
 from tunesmith.datasets.reading.values import ValueMaker
@@ -83,6 +84,7 @@ class Shape:
         unanswerable: share of questions that the sources do not answer.
         drills: share of conversations that only drill copying: repeat these words, recall the value beside
             this name. They teach in minutes what reading alone teaches in an hour.
+        events: share of clusters of facts that the grammar builds; the others come from the written relations.
     """
 
     split: Split = "train"
@@ -92,6 +94,7 @@ class Shape:
     max_questions: int = 6
     unanswerable: float = 0.25
     drills: float = 0.0
+    events: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,7 @@ class ConversationMaker:
         for relation in self._relations:
             self._by_kind.setdefault(relation.subject or "listed", []).append(relation)
         self._names = NameMaker(self._rng, shape.split)
+        self._events = EventMaker(self._rng, self._names)
         self._values = ValueMaker(self._rng, shape.split, self._names, all_options(self._relations))
 
     def make(self) -> Conversation:
@@ -192,6 +196,8 @@ class ConversationMaker:
         return Conversation("Recall.", sources, tuple(self._rng.sample(turns, len(turns))))
 
     def _anything(self) -> str:
+        if self._rng.random() < 0.4:
+            return self._events.entity()
         kind = self._rng.choice(self._relations).value if self._rng.random() < 0.7 else None
         return self._values.of(kind) if kind else self._names.word()
 
@@ -219,22 +225,35 @@ class ConversationMaker:
     def _cluster(self, size: int) -> list[Fact]:
         """Facts that are easily confused: entities of one kind that share some of their relations."""
         rng = self._rng
+        if rng.random() < self._shape.events:
+            return self._cross(EVENT, size)
         if rng.random() < 0.3:
             relation = rng.choice(self._by_kind["listed"])
             subjects = rng.sample(relation.subjects, min(rng.randint(1, 3), len(relation.subjects)))
             return [self._fact(subject, relation) for subject in subjects][:size]
-        kind = rng.choice(_KINDS)
-        entities = [self._names.of(kind) for _ in range(rng.randint(1, 3))]
+        return self._cross(rng.choice(_KINDS), size)
+
+    def _cross(self, kind: str, size: int) -> list[Fact]:
+        rng = self._rng
+        entities = [self._entity(kind) for _ in range(rng.randint(1, 3))]
         relations = [self._relation(kind) for _ in range(rng.randint(1, 4))]
         pairs = [(entity, relation) for entity in entities for relation in relations if rng.random() < 0.7]
         return [self._fact(entity, relation) for entity, relation in pairs[:size]]
 
+    def _entity(self, kind: str) -> str:
+        return self._events.entity() if kind == EVENT else self._names.of(kind)
+
     def _relation(self, kind: str) -> Relation:
+        if kind == EVENT:
+            return self._events.relation()
         written = self._by_kind.get(kind, ())
         return self._rng.choice(written if written and self._rng.random() < 0.7 else self._by_kind["any"])
 
     def _fact(self, entity: str, relation: Relation) -> Fact:
-        return Fact(entity, relation, self._values.of(relation.value))
+        made = relation.subject == EVENT
+        return Fact(
+            entity, relation, self._events.value(relation.value) if made else self._values.of(relation.value)
+        )
 
     def _group(self, facts: Sequence[Fact]) -> list[list[Fact]]:
         """Deal the facts to sources: mostly what belongs together stays together."""
@@ -264,7 +283,7 @@ class ConversationMaker:
     def _sentence(self, fact: Fact, *, pronoun: bool) -> str:
         statements, _ = fact.relation.phrasings(held_out=self._shape.held_out_phrasings)
         frame = self._rng.choice(statements)
-        if pronoun and fact.relation.subject not in (None, "person"):
+        if pronoun and fact.relation.subject not in (None, "person", EVENT):
             frame = frame.replace("{s}'s", "its").replace("{s}", "it")
         sentence = _ARTICLE.sub("an ", frame.format(s=fact.entity, v=fact.value))
         if self._rng.random() < 0.12:
@@ -317,7 +336,7 @@ class ConversationMaker:
         if relation.subject is None:
             return self._rng.choice(relation.subjects), relation
         kind = relation.subject if relation.subject != "any" else self._rng.choice(_KINDS)
-        return self._names.of(kind), relation
+        return self._entity(kind), relation
 
     def _ask(self, entity: str, relation: Relation) -> str:
         _, questions = relation.phrasings(held_out=self._shape.held_out_phrasings)
