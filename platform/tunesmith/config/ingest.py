@@ -12,8 +12,9 @@ from tunesmith.config.strict import StrictModel
 class ChunkConfig(StrictModel):
     """How documents are cut."""
 
-    chunk_tokens: int = Field(96, ge=16, le=8192)
-    """Upper bound of a chunk, in tokens of the embedder. Chunks end at sentence ends where they can."""
+    chunk_tokens: int = Field(48, ge=16, le=8192)
+    """Upper bound of a chunk, in tokens of the embedder. Chunks end at sentence ends where they can. The default, a
+    sentence or two, suits tiny-reader; larger models read 256 and more."""
     chunk_overlap: int = Field(0, ge=0)
     """Tokens that neighbouring chunks share. Small chunks of whole sentences need none."""
 

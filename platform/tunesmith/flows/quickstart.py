@@ -163,7 +163,7 @@ def _ingest_again(corpus: Path, home: Home) -> str:
 
 
 def _ingest_command(corpus: Path) -> str:
-    return f"tunesmith ingest {corpus} --store {STORE}"
+    return f"tunesmith ingest {corpus} --recipe tiny/ingest-handbook --remove-missing"
 
 
 def _build_data(home: Home, tell: Narrator, shown: Shown) -> Path:
