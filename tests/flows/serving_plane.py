@@ -74,13 +74,11 @@ class Plane:
         body |= {"max_tokens": NUM_TOKENS, "retrieval": {"top_k": 2}, **changes}
         return httpx.Request("POST", f"{self.url}/answer/v1/chat/completions", json=body)
 
-    def aborted(self) -> float:
-        """Requests that the engine gave up since it started."""
+    def tokens_generated(self) -> float:
+        """Tokens that the engine generated since it started."""
         lines = httpx.get(f"{self.url}/engine/metrics", timeout=10).text.splitlines()
         return sum(
-            float(line.rsplit(" ", 1)[1])
-            for line in lines
-            if line.startswith("vllm:request_success_total") and 'finished_reason="abort"' in line
+            float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("vllm:generation_tokens_total")
         )
 
 
