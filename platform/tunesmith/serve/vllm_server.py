@@ -21,6 +21,7 @@ from vllm.lora.resolver import LoRAResolver, LoRAResolverRegistry
 from tunesmith.errors import PlatformError
 from tunesmith.serve.adapters import RegisteredAdapters
 from tunesmith.serve.cpu_executor import CpuExecutor
+from tunesmith.serve.disconnect import DisconnectOnCancel
 from tunesmith.serve.model_limits import ModelLimits
 from tunesmith.serve.openai_errors import (
     OpenAIErrors,
@@ -89,6 +90,7 @@ class VllmServer:
         # vLLM builds the middleware stack early; without it Starlette builds it again at the first request.
         app.middleware_stack = None
         app.add_middleware(OpenAIErrors)
+        app.add_middleware(DisconnectOnCancel)
         return app
 
     async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
@@ -164,6 +166,8 @@ def _engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
         "enable_lora": True,
         "max_loras": engine.max_loras,
         "max_lora_rank": engine.max_lora_rank,
+        # White space between JSON's parts is always allowed by the grammar, and a small model may never leave it.
+        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
     }
     if gpu:
         return {**kwargs, "gpu_memory_utilization": engine.gpu_memory_utilization}
