@@ -62,7 +62,8 @@ def load_questions(path: str | Path) -> tuple[Question, ...]:
     """Read questions.
 
     Args:
-        path: a file, or a shipped one (`handbook/questions/train.jsonl`): JSONL with `question`, `answer` (null: not in the corpus) and `evidence`.
+        path: a file, or a shipped one (`handbook/questions/train.jsonl`): JSONL with `question`, `answer`
+            (null: not in the corpus) and `evidence`.
 
     Returns:
         The questions, in order.
