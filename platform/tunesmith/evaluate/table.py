@@ -14,14 +14,14 @@ from tunesmith.evaluate.report import EvaluationReport
 from tunesmith.evaluate.wording import percent
 
 COLUMNS = (
-    ("answers right", "answer_accuracy"),
-    ("house form", "form_valid"),
-    ("citations right", "citation_correct"),
-    ("refusals right", "abstention_correct"),
-    ("false refusals", "false_abstention"),
-    ("useful", "useful"),
+    ("right\nanswer", "answer_accuracy"),
+    ("house\nform", "form_valid"),
+    ("right\ncited", "citation_correct"),
+    ("right\nrefusal", "abstention_correct"),
+    ("false\nrefusal", "false_abstention"),
+    ("\nuseful", "useful"),
 )
-"""Heading -> metric."""
+"""Heading -> metric; narrow, so that the table fits a terminal of 80 columns."""
 
 
 def render_report(report: EvaluationReport) -> RenderableType:
@@ -50,14 +50,15 @@ def render_report(report: EvaluationReport) -> RenderableType:
 def _table(report: EvaluationReport) -> Table:
     level = percent(report.config.confidence)
     table = Table(
+        padding=(0, 0, 0, 1),
         title=f"{report.config.name}: rate, {level} interval below it",
         caption="useful = right, or rightly refused, in the house form; - = does not apply",
     )
     table.add_column("arm", style="bold", no_wrap=True)
     for heading, _ in COLUMNS:
-        table.add_column(heading, justify="right")
-    table.add_column("p50 ms", justify="right")
-    table.add_column("tokens in/out", justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("p50\nms", justify="right", no_wrap=True)
+    table.add_column("tokens\nin/out", justify="right", no_wrap=True)
     for figure in report.figures:
         table.add_row(*_cells(figure, chosen=report.decision.arm), end_section=True)
     return table

@@ -93,26 +93,28 @@ def render_quickstart(report: QuickstartReport) -> RenderableType:
     Returns:
         The table of arms, the decision, the update, and where the report lies.
     """
-    shown = Table(title=f"{report.update.document} changed: what each arm says, before -> after")
-    shown.add_column("question")
-    shown.add_column("fact")
-    for arm in report.update.arms:
-        shown.add_column(arm.name)
-    for update in report.update.updates:
-        cells = (
-            f"{report.update.before[update.id, arm.name].knows} -> {report.update.after[update.id, arm.name].knows}"
-            for arm in report.update.arms
-        )
-        shown.add_row(Text(update.question), Text(f"{update.before} -> {update.after}"), *cells)
     return Group(
         render_report(report.evaluation),
         "",
-        shown,
+        _update_table(report.update),
         Text(report.update.verdict),
         "",
         Text(f"Report: {report.html}"),
         Text(f"JSON:   {report.json}"),
     )
+
+
+def _update_table(update: UpdateReport) -> Table:
+    shown = Table(title=f"{update.document} changed: what each arm knew, and knows", padding=(0, 0, 0, 1))
+    shown.add_column("fact")
+    for arm in update.arms:
+        shown.add_column(arm.name, no_wrap=True)
+    for each in update.updates:
+        said = ((update.before[each.id, arm.name], update.after[each.id, arm.name]) for arm in update.arms)
+        cells = (f"{before.knows}\n-> {after.knows}" for before, after in said)
+        fact = Text.assemble(each.question, (f"\n{each.before} -> {each.after}", "bold"))
+        shown.add_row(fact, *cells, end_section=True)
+    return shown
 
 
 def _update_html(update: UpdateReport) -> Html:
