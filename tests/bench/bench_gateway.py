@@ -7,6 +7,7 @@ measured but the gateway: its real process, with a real home behind it.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import statistics
 import subprocess
 import sys
@@ -55,6 +56,7 @@ def test_gateway(tmp_path: Path, concurrency: int) -> None:
     headers = {"Authorization": f"Bearer {ensure_admin_key(home, KeyStore(database), DEFAULT_PROJECT)}"}
     database.close()
     platform = replace(plan_platform(home, ServeConfig(port=0)), model="tiny-reader")
+    shutil.rmtree(platform.ray_temp_dir, ignore_errors=True)
     write_running(platform)
     upstream = [sys.executable, "-c", UPSTREAM, str(platform.ports["serve"])]
     gateway = [sys.executable, "-m", "tunesmith.gateway", "--home", str(home.root)]

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -220,6 +221,7 @@ def test_down_clears_a_platform_of_which_only_processes_are_left(home, config):
     assert read_record(home) is None
     assert take_down(home) is True
     child.wait(timeout=5)
+    shutil.rmtree(platform.ray_temp_dir)
 
 
 def test_an_interrupted_up_leaves_nothing(home, config, controller):
