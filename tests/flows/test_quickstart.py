@@ -95,6 +95,12 @@ def test_a_changed_document_is_known_to_retrieval_at_once_and_not_to_the_tuned_m
     known = update["known_new"]
     assert known["rag"]["before"] == 0
     assert known["hybrid"]["after"] >= known["tuned"]["after"]
+    shown = update["shown_new"]
+    for arm in ("rag", "rag_schema", "hybrid"):
+        assert shown[arm] == {"before": 0, "after": 5, "of": 5}, (
+            "each new fact stands before the model at once"
+        )
+    assert shown["tuned"]["after"] == 0
     tuned = [question["arms"]["tuned"] for question in update["questions"]]
     assert all(said["before"] == said["after"] for said in tuned), (
         "no source was shown, so nothing can have changed"

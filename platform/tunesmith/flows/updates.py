@@ -12,7 +12,8 @@ from typing import Any, Literal
 from tunesmith.config.evaluate import EvaluateConfig
 from tunesmith.config.home import Home
 from tunesmith.evaluate.arms import Arm, build_arms
-from tunesmith.evaluate.match import is_right
+from tunesmith.evaluate.ask import ArmAnswer
+from tunesmith.evaluate.match import holds_target, is_right
 from tunesmith.evaluate.run import ask_platform_all
 from tunesmith.evaluate.samples import Sample
 from tunesmith.rag.forms import parse_answer
@@ -38,10 +39,16 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What an arm said, and which edition that is."""
+    """What an arm said, and which edition that is.
+
+    Attributes:
+        knows: the edition of the answer.
+        shown: the editions of the fact that stood in the sources which the model saw; none without retrieval.
+    """
 
     text: str
     knows: Knows
+    shown: tuple[Knows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,25 @@ class UpdateReport:
         """What was measured, in words: which arms know the new facts after the change."""
         num = len(self.updates)
         said = [f"{arm.name} {self.count(arm.name, 'new', changed=True)} of {num}" for arm in self.arms]
-        return f"New facts known after {self.document} was ingested again, without any training: {', '.join(said)}."
+        shown = max(self.count_shown(arm.name, "new", changed=True) for arm in self.arms)
+        return (
+            f"After {self.document} was ingested again, without any training, retrieval showed {shown} of {num} new "
+            f"facts. Answered with the new fact: {', '.join(said)}."
+        )
+
+    def count_shown(self, arm: str, edition: Knows, *, changed: bool) -> int:
+        """Count how often retrieval put an edition of the fact before the model.
+
+        Args:
+            arm: its name.
+            edition: `old` or `new`.
+            changed: after the change, or before it.
+
+        Returns:
+            Number of questions.
+        """
+        said = self.after if changed else self.before
+        return sum(edition in said[update.id, arm].shown for update in self.updates)
 
     def as_json(self) -> dict[str, Any]:
         """The report for a program.
@@ -122,6 +147,14 @@ class UpdateReport:
                 }
                 for arm in self.arms
             },
+            "shown_new": {
+                arm.name: {
+                    "before": self.count_shown(arm.name, "new", changed=False),
+                    "after": self.count_shown(arm.name, "new", changed=True),
+                    "of": len(self.updates),
+                }
+                for arm in self.arms
+            },
             "questions": [self._question(update) for update in self.updates],
         }
 
@@ -132,12 +165,16 @@ class UpdateReport:
             "fact_after": update.after,
             "arms": {
                 arm.name: {
-                    when: {"answer": said[update.id, arm.name].text, "knows": said[update.id, arm.name].knows}
-                    for when, said in (("before", self.before), ("after", self.after))
+                    "before": _as_json(self.before[update.id, arm.name]),
+                    "after": _as_json(self.after[update.id, arm.name]),
                 }
                 for arm in self.arms
             },
         }
+
+
+def _as_json(said: Said) -> dict[str, Any]:
+    return {"answer": said.text, "knows": said.knows, "shown": list(said.shown)}
 
 
 def load_updates(path: Path, *, document: str) -> tuple[Update, ...]:
@@ -176,7 +213,24 @@ def ask_updates(
     arms = build_arms(config, tuned=tuned)
     answers = asyncio.run(ask_platform_all(samples, arms, config, home=home))
     by_id = {update.id: update for update in updates}
-    return {(a.sample, a.arm): Said(a.text, what_it_knows(a.text, by_id[a.sample])) for a in answers}
+    return {(answer.sample, answer.arm): read_said(answer, by_id[answer.sample]) for answer in answers}
+
+
+def read_said(answer: ArmAnswer, update: Update) -> Said:
+    """Tell which editions an answer and its sources are from.
+
+    Args:
+        answer: what an arm said.
+        update: the fact.
+
+    Returns:
+        The same, read.
+    """
+    texts = [source.text for source in answer.sources if source.document == update.document]
+    shown = tuple(
+        name for name, sample in _editions(update) if any(holds_target(text, sample) for text in texts)
+    )
+    return Said(answer.text, what_it_knows(answer.text, update), shown)
 
 
 def what_it_knows(text: str, update: Update) -> Knows:
@@ -192,8 +246,12 @@ def what_it_knows(text: str, update: Update) -> Knows:
     parsed = parse_answer(text)
     if parsed.abstained:
         return "refuses"
-    editions: tuple[tuple[Knows, str], ...] = (("new", update.after), ("old", update.before))
-    for edition, value in editions:
-        if parsed.answer and is_right(parsed.answer, Sample(update.id, update.question, value)):
+    for edition, sample in _editions(update):
+        if parsed.answer and is_right(parsed.answer, sample):
             return edition
     return "neither"
+
+
+def _editions(update: Update) -> tuple[tuple[Knows, Sample], ...]:
+    old, new = (Sample(update.id, update.question, value) for value in (update.before, update.after))
+    return ("new", new), ("old", old)
