@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from tunesmith.stores.platform_file import read_running
 
 
 @contextmanager
-def ray_session(home: Home, resources: ResourcesConfig) -> Iterator[bool]:
+def ray_session(home: Home, resources: ResourcesConfig, *, log: Path) -> Iterator[bool]:
     """Be connected to Ray while the block runs; a cluster started for it ends with it.
 
     Args:
         home: the installation; its running platform is used if there is one.
         resources: what the run needs; an own cluster has that many logical CPUs.
+        log: where Ray's own words go: it prints the death of a worker to stdout, whatever its log level.
 
     Yields:
         Whether the cluster was started for the block.
@@ -32,18 +33,23 @@ def ray_session(home: Home, resources: ResourcesConfig) -> Iterator[bool]:
         UnavailableError: the cluster does not answer, or can never hold the workers.
     """
     address = cluster_address(home)
-    import ray  # only now: Ray reads its environment as it is imported
+    # Not closed: Ray's loggers hold on to the stream they find when they are made.
+    chatter = log.open("a", encoding="utf-8", buffering=1)
+    with redirect_stdout(chatter), redirect_stderr(chatter):
+        import ray  # only now: Ray reads its environment as it is imported
 
-    temporary = None if address else Path(tempfile.mkdtemp(prefix="ts-"))  # short: Ray puts sockets below it
-    try:
-        _connect(address, resources, temporary)
-        if "RAY_CLUSTER_NAME" not in os.environ:  # set by KubeRay, whose clusters may grow when asked
-            check_capacity(ray.cluster_resources(), resources)
-        yield address is None
-    finally:
-        ray.shutdown()
-        if temporary:
-            shutil.rmtree(temporary, ignore_errors=True)
+        temporary = (
+            None if address else Path(tempfile.mkdtemp(prefix="ts-"))
+        )  # short: Ray puts sockets below it
+        try:
+            _connect(address, resources, temporary)
+            if "RAY_CLUSTER_NAME" not in os.environ:  # set by KubeRay, whose clusters may grow when asked
+                check_capacity(ray.cluster_resources(), resources)
+            yield address is None
+        finally:
+            ray.shutdown()
+            if temporary:
+                shutil.rmtree(temporary, ignore_errors=True)
 
 
 def cluster_address(home: Home) -> str | None:

@@ -31,7 +31,7 @@ def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mappin
         StorageError: a worker could not write.
         UnavailableError: no Ray cluster answers.
     """
-    with ray_session(home, spec.config.resources) as own_cluster:
+    with ray_session(home, spec.config.resources, log=spec.attempt_folder / "ray.log") as own_cluster:
         # In a thread of its own: this one reads events, and leaves at the first that says the run cannot go on.
         trainer = _trainer(spec, job_id, own_cluster=own_cluster)
         running = ThreadPoolExecutor(max_workers=1).submit(trainer.fit)

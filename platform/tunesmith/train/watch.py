@@ -65,6 +65,8 @@ class BarWatcher:
             TextColumn("{task.fields[measured]}"),
             TimeRemainingColumn(),
             console=Console(file=out),
+            redirect_stdout=False,  # what others print meanwhile goes to a log, not above the bar
+            redirect_stderr=False,
         )
         self._task: Any = None
         self._num_steps = 0
