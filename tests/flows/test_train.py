@@ -13,10 +13,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from training import (
+    conversations,
     events_of,
     kill_tree,
     make_base,
@@ -32,7 +34,7 @@ from tunesmith.jobs.store import JobStore
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(1200)]
 
 STEPS = 90
 
@@ -106,7 +108,7 @@ def _assert_one_curve(home: Path) -> None:
     curve = jobs.metrics(job.id)
     assert [step.step for step in curve] == list(range(1, STEPS + 1))
     losses = [step.values["loss"] for step in curve]
-    assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
+    assert sum(losses[-10:]) < 0.95 * sum(losses[:10])
     shown = json.loads(run_cli("jobs", "show", "lamp", "--home", str(home), "--json").stdout)
     assert [step["step"] for step in shown["metrics"]] == list(range(1, STEPS + 1))
 
@@ -121,13 +123,28 @@ def _assert_one_loadable_version(home: Path, base: Path) -> None:
     assert version.name == f"ft:{base.name}:default:lamp:{version.lineage.job_id[6:12]}"
     assert version.lineage.base == str(base)
     assert not [path for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".pth", ".pkl")]
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
-    tuned = peft.PeftModel.from_pretrained(model, folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    talk = [{"role": "user", "content": "The lamp costs 7 coins. What does it cost?"}]
-    prompt = tokenizer.apply_chat_template(talk, add_generation_prompt=True, return_tensors="pt")
-    said = tuned.generate(**prompt, max_new_tokens=8, do_sample=False)
-    assert "coins" in tokenizer.decode(said[0, prompt["input_ids"].shape[1] :])
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
+    before = _loss(model, tokenizer)
+    after = _loss(peft.PeftModel.from_pretrained(model, folder), tokenizer)
+    assert after < before - 0.3
+
+
+def _loss(model: Any, tokenizer: Any) -> float:
+    """Mean loss of the answers, computed apart from the run that trained them."""
+    import torch
+
+    losses = []
+    for row in conversations(20):
+        prompt, talk = (
+            tokenizer.apply_chat_template(turns, add_generation_prompt=len(turns) == 1, return_tensors="pt")
+            for turns in (row["messages"][:1], row["messages"])
+        )
+        labels = talk["input_ids"].clone()
+        labels[:, : prompt["input_ids"].shape[1]] = -100
+        with torch.no_grad():
+            losses.append(model(talk["input_ids"], labels=labels).loss.item())
+    return sum(losses) / len(losses)
 
 
 def _assert_engine(home: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import yaml
 
-WAIT_SECONDS = 240
+WAIT_SECONDS = 300  # a machine that also trains and serves; seconds on a quiet one
 
 
 def make_base(folder: Path) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,17 +13,12 @@ from tunesmith.config.home import Home
 from tunesmith.config.train import ResourcesConfig
 from tunesmith.errors import UnavailableError
 from tunesmith.stores.platform_file import ProcessId, RunningPlatform, write_running
-from tunesmith.train.cluster import check_capacity, cluster_address
+from tunesmith.train.cluster import check_capacity, find_cluster, ray_session
 
 
 @pytest.fixture(autouse=True)
 def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Set, then deleted: monkeypatch then also takes away what the code under test puts there.
-    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH", "RAY_API_SERVER_ADDRESS"):
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    for name in ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_USAGE_STATS_ENABLED"):
-        monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
 def _platform(home: Home) -> RunningPlatform:
@@ -42,22 +39,39 @@ def _platform(home: Home) -> RunningPlatform:
 
 
 def test_alone_a_run_starts_its_own(tmp_path: Path) -> None:
-    assert cluster_address(Home(tmp_path)) is None
+    assert find_cluster(Home(tmp_path)) == (None, {})
 
 
 def test_running_platform_is_joined_with_its_token(tmp_path: Path) -> None:
     home = Home(tmp_path)
     write_running(_platform(home))
-    assert cluster_address(home) == "127.0.0.1:4321"
-    assert os.environ["RAY_AUTH_TOKEN_PATH"] == str(home.run / "ray.token")
+    address, settings = find_cluster(home)
+    assert address == "127.0.0.1:4321"
+    assert settings["RAY_AUTH_TOKEN_PATH"] == str(home.run / "ray.token")
 
 
 def test_told_address_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = Home(tmp_path)
     write_running(_platform(home))
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
-    assert cluster_address(home) == "10.0.0.1:6379"
-    assert "RAY_AUTH_TOKEN_PATH" not in os.environ
+    assert find_cluster(home) == ("10.0.0.1:6379", {})
+
+
+def test_dead_cluster_is_told_at_once_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    write_running(replace(_platform(home), ray_address=f"127.0.0.1:{_free_port()}"))
+    with (
+        pytest.raises(UnavailableError, match=r"127\.0\.0\.1:\d+ does not answer.*unset RAY_ADDRESS"),
+        ray_session(home, ResourcesConfig(), log=tmp_path / "ray.log"),
+    ):
+        pytest.fail("joined a cluster that is not there")
+    assert not {"RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
 
 
 def test_too_small_a_cluster_is_told() -> None:
