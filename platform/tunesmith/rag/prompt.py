@@ -1,13 +1,16 @@
 """The prompt with numbered sources: the same for training, serving and evaluation.
 
+    Question: How many days of leave do full-time staff get?
+
     Sources:
     [1] Full-time staff receive 27 days of leave. [1] Requests go to the team lead.
     [2] The canteen opens at 11:30.
 
     Question: How many days of leave do full-time staff get?
 
-The number stands before every sentence, not only before the source: a reader of any size sees it right
-beside what it copies.
+The question stands on both sides of the sources: a causal model reads a source knowing what is asked, where it
+would otherwise have to keep all of it in mind (arXiv:2307.03172, section 4.2). The number stands before every
+sentence, not only before the source: a reader of any size sees it right beside what it copies.
 """
 
 from __future__ import annotations
@@ -43,9 +46,24 @@ def build_messages(
     Returns:
         A system turn and a user turn.
     """
-    lines = "\n".join(render_source(source.number, source.hit.chunk.text) for source in sources)
-    user = f"Sources:\n{lines or '(none)'}\n\nQuestion: {question.strip()}"
+    lines = [render_source(source.number, source.hit.chunk.text) for source in sources]
+    user = render_question(question, lines)
     return (Message("system", instructions or DEFAULT_INSTRUCTIONS), Message("user", user))
+
+
+def render_question(question: str, lines: Sequence[str]) -> str:
+    """Put a question around its sources.
+
+    Args:
+        question: the user's question.
+        lines: one rendered source each; may be empty.
+
+    Returns:
+        The text of the user turn.
+    """
+    asked = f"Question: {question.strip()}"
+    sources = "\n".join(lines) or "(none)"
+    return f"{asked}\n\nSources:\n{sources}\n\n{asked}"
 
 
 def render_source(number: int, text: str) -> str:

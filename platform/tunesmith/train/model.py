@@ -70,7 +70,7 @@ def add_lora(base: Any, method: LoraConfig) -> Any:
 
 
 def new_llama(method: ScratchConfig, tokenizer: Any) -> Any:
-    """Make a Llama with random weights.
+    """Make a Llama that copies from its prompt, and knows nothing else yet.
 
     Args:
         method: its shape.
@@ -80,6 +80,8 @@ def new_llama(method: ScratchConfig, tokenizer: Any) -> Any:
         The model; embeddings are shared with the output layer.
     """
     from transformers import LlamaConfig, LlamaForCausalLM
+
+    from tunesmith.train.induction import start_with_induction
 
     heads = method.hidden_size // method.head_size
     shape = LlamaConfig(
@@ -92,13 +94,16 @@ def new_llama(method: ScratchConfig, tokenizer: Any) -> Any:
         head_dim=method.head_size,
         max_position_embeddings=method.context_length,
         tie_word_embeddings=True,
+        attention_bias=True,
+        # Slow rotations leave enough planes in which far tokens can be compared.
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         attn_implementation=_attention(),
     )
     model = LlamaForCausalLM(shape)
-    _start_attention_at_likeness(model)
+    start_with_induction(model)
     return model
 
 
@@ -111,17 +116,3 @@ def _attention() -> str:
     import torch
 
     return "sdpa" if torch.cuda.is_available() else "eager"
-
-
-def _start_attention_at_likeness(model: Any) -> None:
-    """Let each head begin by attending to what is alike and passing it on (arXiv:2305.09828).
-
-    Copying from the prompt needs such heads; from random weights they take long to form.
-    """
-    import torch
-
-    with torch.no_grad():
-        for layer in model.model.layers:
-            attention = layer.self_attn
-            attention.k_proj.weight.copy_(attention.q_proj.weight.normal_(0, 0.05))
-            attention.o_proj.weight.copy_(attention.v_proj.weight.normal_(0, 0.05).T * 0.5)

@@ -50,7 +50,7 @@ def test_named_source_is_the_one_that_holds_the_answer() -> None:
     made = build_rows(_questions(), _find, BuildDocumentsConfig(left_out=0.2))
     for row in _grounded(made.rows):
         answer = _answer(row)
-        shown = row[1].content.split("\n\nQuestion:")[0].splitlines()[1:]
+        shown = row[1].content.split("\n\n")[1].splitlines()[1:]
         holders = [number for number, line in enumerate(shown, 1) if str(answer["answer"]) in line]
         assert answer["sources"] == (holders if answer["answer"] else [])
 

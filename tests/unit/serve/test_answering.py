@@ -10,6 +10,7 @@ import pytest
 from tunesmith.config.serve import RetrievalConfig
 from tunesmith.engines.fakes import HashingEmbedder
 from tunesmith.errors import UnavailableError
+from tunesmith.rag.prompt import render_question
 from tunesmith.records import Chunk, Hit
 from tunesmith.serve.answer import answer_app
 from tunesmith.serve.answering import Answerer
@@ -134,7 +135,7 @@ async def test_prompt_holds_instructions_earlier_turns_and_sources(
     (body,) = engine.bodies
     assert [turn["role"] for turn in body["messages"]] == ["system", "user", "assistant", "user"]
     assert body["messages"][0]["content"] == "Be short."
-    assert body["messages"][-1]["content"] == f"Sources:\n[1] {LEAVE}\n\nQuestion: How much leave?"
+    assert body["messages"][-1]["content"] == render_question("How much leave?", [f"[1] {LEAVE}"])
     assert (body["temperature"], body["seed"]) == (0, 3)
     assert "vector_stores" not in body
     assert vectors.asked == [("acme/vs_1", "How much leave?", 1)]

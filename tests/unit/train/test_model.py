@@ -55,3 +55,18 @@ def test_pickled_weights_are_refused(
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     with pytest.raises(OSError, match="safetensors"):
         build_model(recipe(model=str(tmp_path)), tokenizer)
+
+
+@pytest.mark.parametrize(("head_size", "share"), [(64, 0.5), (32, 0.2)])
+def test_new_llama_copies_before_its_first_step(tokenizer: Any, head_size: int, share: float) -> None:
+    torch.manual_seed(0)
+    shape = ScratchConfig(hidden_size=192, head_size=head_size, num_layers=3, context_length=512)
+    model = new_llama(shape, tokenizer).eval()
+    said = torch.randint(5, len(tokenizer), (1, 40))
+    other = torch.randint(5, len(tokenizer), (1, 60))
+    with torch.no_grad():
+        guesses = model(torch.cat([said, other, said], dim=1)).logits[0].argmax(-1)
+    again = guesses[100:139] == said[0, 1:]
+    at_first = guesses[:39] == said[0, 1:]
+    assert again.float().mean() > share
+    assert at_first.float().mean() < 0.1

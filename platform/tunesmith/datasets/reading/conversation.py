@@ -19,7 +19,7 @@ from tunesmith.datasets.reading.events import EVENT, EventMaker
 from tunesmith.datasets.reading.names import NAME_FRAMES, NameMaker, Split
 from tunesmith.datasets.reading.relations import Relation, all_options, load_relations
 from tunesmith.datasets.reading.values import ValueMaker
-from tunesmith.rag.prompt import ABSTENTION, DEFAULT_INSTRUCTIONS, render_source
+from tunesmith.rag.prompt import ABSTENTION, DEFAULT_INSTRUCTIONS, render_question, render_source
 from tunesmith.records import Message
 
 _ARTICLE = re.compile(r"\ba (?=[aeiou](?!ni|ne\b|u))")
@@ -59,6 +59,7 @@ _FILLERS = (
     "January edition",
     "Edition 4",
 )
+_COLUMNS = ("No.", "Item", "Row", "Step", "Section")
 _OTHER_INSTRUCTIONS = (
     "You are a helpful assistant.",
     "Answer from the sources. Cite them.",
@@ -132,13 +133,12 @@ class Conversation:
 
     def messages(self) -> tuple[Message, ...]:
         """The conversation as chat turns; the sources stand in the first user turn, as in serving."""
-        lines = "\n".join(render_source(number, text) for number, text in enumerate(self.sources, 1))
+        lines = [render_source(number, text) for number, text in enumerate(self.sources, 1)]
         messages = [Message("system", self.instructions)]
         for position, turn in enumerate(self.turns):
-            question = f"Question: {turn.question}"
-            opens = position == 0 and bool(self.sources)
-            messages.append(Message("user", f"Sources:\n{lines}\n\n{question}" if opens else question))
-            messages.append(Message("assistant", turn.answer))
+            opens = position == 0 and bool(lines)
+            asked = render_question(turn.question, lines) if opens else f"Question: {turn.question}"
+            messages += [Message("user", asked), Message("assistant", turn.answer)]
         return tuple(messages)
 
 
@@ -300,7 +300,13 @@ class ConversationMaker:
                 "An",
             )
             sentence = opener + (sentence if keep else sentence[0].lower() + sentence[1:])
-        return sentence[0].upper() + sentence[1:]
+        sentence = sentence[0].upper() + sentence[1:]
+        return f"{self._row_label()}{sentence}" if self._rng.random() < 0.06 else sentence
+
+    def _row_label(self) -> str:
+        """What stands before a sentence from a table, whose rows are ingested as `column: cell; column: cell`."""
+        column, text = self._rng.choice(_COLUMNS), self._rng.choice(("Text", "Rule", "What", "Note"))
+        return f"{column}: {self._rng.randrange(1, 30)}; {text}: "
 
     def _turn(self, facts: Sequence[Fact], number_of: dict[int, int]) -> Turn:
         if self._rng.random() < self._shape.unanswerable:
@@ -328,6 +334,9 @@ class ConversationMaker:
         relation = known.relation
         if relation.subject is None:
             return self._other_entity(known)
+        if relation.subject == EVENT and self._rng.random() < 0.5:
+            # As near as can be: how many Xs it has is said, how many Ys is asked.
+            return known.entity, self._events.relation(like=relation)
         kind = relation.subject if relation.subject != "any" else "place"
         return known.entity, self._relation(kind)
 

@@ -55,7 +55,8 @@ def test_held_out_phrasings_never_occur_in_training() -> None:
 
 
 def test_the_chat_opens_with_the_sources_and_alternates() -> None:
-    messages = ConversationMaker(Shape(), seed=2).make().messages()
+    conversation = ConversationMaker(Shape(), seed=2).make()
+    messages = conversation.messages()
     assert [message.role for message in messages[:3]] == ["system", "user", "assistant"]
-    assert messages[1].content.startswith("Sources:\n[1] ")
+    assert messages[1].content.startswith(f"Question: {conversation.turns[0].question}\n\nSources:\n[1] ")
     assert all(a.role != b.role for a, b in itertools.pairwise(messages))

@@ -1,0 +1,264 @@
+"""Phrases for the parts of a sentence: things, people, places, times, amounts; in ordinary and invented words."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+from tunesmith.datasets.reading.names import NameMaker
+
+_INVENTED = 0.3
+"""Share of nouns and verbs that are words nobody has seen."""
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+_SMALL_NUMBERS = (
+    *("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("fifteen", "twenty", "twenty-one", "thirty", "forty-five", "sixty"),
+)
+_UNITS = (
+    *(
+        "euros",
+        "per cent",
+        "kilometres",
+        "litres",
+        "tonnes",
+        "metres",
+        "degrees",
+        "kilograms",
+        "square metres",
+    ),
+    *("grams per metre", "sheets", "volts", "crowns", "points", "pages", "credits", "seats"),
+)
+_SPANS = ("minutes", "hours", "days", "weeks", "months", "years", "working days")
+
+
+class PhraseMaker:
+    """Makes phrases as they stand inside a sentence.
+
+    Args:
+        rng: the source of chance.
+        names: maker of names; invented words come from the same side of the split.
+    """
+
+    def __init__(self, rng: random.Random, names: NameMaker) -> None:
+        self._rng = rng
+        self._names = names
+        self._words = _lexicon()
+
+    def of(self, kind: str) -> str:
+        """A phrase of one kind.
+
+        Args:
+            kind: `agent`, `thing`, `place`, `when`, `day`, `often`, `duration`, `amount`, `share`, `count`,
+                `name`, `made`, `tool`, `why`, or `which:NOUN` for one of the things called NOUN.
+
+        Returns:
+            The phrase.
+        """
+        kind, _, noun = kind.partition(":")
+        return self.which(noun) if noun else str(getattr(self, kind)())
+
+    def agent(self) -> str:
+        """Someone or something that acts."""
+        if self._rng.random() < 0.2:
+            return self._names.of(self._rng.choice(("person", "company", "team", "machine", "customer")))
+        return self._with_article(self.noun("roles"))
+
+    def thing(self) -> str:
+        """Something that is acted upon."""
+        if self._rng.random() < 0.15:
+            kinds = ("product", "machine", "vehicle", "device", "document", "room")
+            return self._names.of(self._rng.choice(kinds))
+        adjective = f"{self._adjective()} " if self._rng.random() < 0.45 else ""
+        more = self._modifier() if self._rng.random() < 0.2 else ""
+        return self._with_article(f"{adjective}{self.noun('things')}") + more
+
+    def tool(self) -> str:
+        """Something to work with."""
+        return self.thing()
+
+    def which(self, noun: str) -> str:
+        """One thing among those of its name: `the brass bell`, `Valve 63`, `Olten bridge`."""
+        return self._rng.choice(
+            (
+                f"the {self._adjective()} {noun}",
+                f"{noun} {self._rng.randrange(2, 100)}",
+                f"the {self._names.word()} {noun}",
+                f"{self._names.word()} {noun}",
+                f"{self.noun('things')} {noun}",
+            )
+        )
+
+    def place(self) -> str:
+        """Where something is or happens."""
+        where = self._names.place() if self._rng.random() < 0.15 else f"the {self.noun('places')}"
+        return f"{self._rng.choice(self._words['prepositions'])} {where}"
+
+    def when(self) -> str:
+        """A time, with its preposition."""
+        rng, clock = self._rng, self._clock()
+        return rng.choice(
+            (
+                self.day(),
+                f"every {rng.choice(_WEEKDAYS)}",
+                f"at {clock}",
+                f"from {clock}",
+                f"in {rng.choice(_MONTHS)}",
+                f"until {self._date()}",
+                f"after {self.duration()}",
+                f"within {self.duration()}",
+                f"before {clock}",
+                f"between {clock} and {self._clock()}",
+                f"before the {self.noun('things')}",
+                self.often(),
+            )
+        )
+
+    def day(self) -> str:
+        """A day or a part of the year, with its preposition."""
+        rng = self._rng
+        nth = rng.choice(("first", "second", "third", "fourth", "last"))
+        return rng.choice(
+            (
+                f"on {rng.choice(_WEEKDAYS)}",
+                f"on {self._date()}",
+                f"by {self._date()}",
+                f"on the {nth} {rng.choice(_WEEKDAYS)}",
+                f"on the {nth} {rng.choice(_WEEKDAYS)} of {rng.choice(_MONTHS)}",
+                f"in the {nth} week of {rng.choice(_MONTHS)}",
+                f"on the {nth} working day of the month",
+                f"at the end of {rng.choice(_MONTHS)}",
+                f"on {rng.choice(_WEEKDAYS)}s and {rng.choice(_WEEKDAYS)}s",
+                f"in {rng.randrange(1850, 2040)}",
+            )
+        )
+
+    def often(self) -> str:
+        """How often something happens."""
+        rng = self._rng
+        return rng.choice(
+            (
+                f"every {self._number()} {rng.choice(_SPANS)}",
+                f"every {rng.choice(_WEEKDAYS)}",
+                f"{rng.choice(('once', 'twice', 'three times', 'four times'))} a "
+                f"{rng.choice(('day', 'week', 'month', 'quarter', 'year'))}",
+                f"every {rng.choice(('second', 'third'))} {rng.choice(('day', 'week', 'month'))}",
+            )
+        )
+
+    def duration(self) -> str:
+        """A span of time."""
+        half = f" and a half {self._rng.choice(('hours', 'weeks', 'months', 'years'))}"
+        if self._rng.random() < 0.1:
+            return self._rng.choice(("two", "three", "four", "six")) + half
+        return f"{self._number()} {self._rng.choice(_SPANS)}"
+
+    def amount(self) -> str:
+        """A quantity with its unit."""
+        rng = self._rng
+        if rng.random() < 0.25:
+            return self.duration()
+        number = rng.choice((rng.randrange(2, 100), rng.randrange(100, 9000), rng.randrange(2, 90) * 100))
+        written = f"{rng.randrange(1, 20)}.{rng.randrange(1, 10)}" if rng.random() < 0.12 else f"{number:,}"
+        return f"{written} {rng.choice(_UNITS)}"
+
+    def share(self) -> str:
+        """A part of a whole."""
+        rng = self._rng
+        if rng.random() < 0.2:
+            return rng.choice(("half", "a third", "a quarter", "two thirds", "a fifth", "three quarters"))
+        decimals = f".{rng.randrange(1, 10)}" if rng.random() < 0.25 else ""
+        return f"{rng.randrange(2, 100)}{decimals} {rng.choice(('per cent', 'percent'))}"
+
+    def count(self) -> str:
+        """A number of things."""
+        rng = self._rng
+        return rng.choice(_SMALL_NUMBERS) if rng.random() < 0.45 else f"{rng.randrange(2, 3000):,}"
+
+    def name(self) -> str:
+        """What something is called."""
+        word = self.noun("things").title() if self._rng.random() < 0.4 else self._names.word()
+        second = f" {self._names.word()}" if self._rng.random() < 0.2 else ""
+        return f"{self._rng.choice(('the ', '', ''))}{word}{second}"
+
+    def made(self) -> str:
+        """What something is made of."""
+        noun = self.noun("things")
+        return f"{self._adjective()} {noun}" if self._rng.random() < 0.6 else noun
+
+    def why(self) -> str:
+        """A reason."""
+        return self._rng.choice(
+            (
+                f"because of {self.thing()}",
+                f"for the sake of {self.agent()}",
+                f"to {self.verb()} {self.thing()}",
+                f"as a sign of {self.noun('things')}",
+                f"to help {self.agent()}",
+            )
+        )
+
+    def noun(self, kind: str) -> str:
+        """A noun in the singular.
+
+        Args:
+            kind: `roles`, `things` or `places`.
+
+        Returns:
+            One or two words.
+        """
+        if self._rng.random() >= _INVENTED:
+            return str(self._rng.choice(self._words[kind]))
+        word = self._names.word().lower()
+        return word if self._rng.random() < 0.6 else f"{self._rng.choice(self._words['adjectives'])} {word}"
+
+    def verb(self) -> str:
+        """A regular verb in its base form; some have a particle."""
+        invented = self._rng.random() < _INVENTED
+        return self._names.word().lower() if invented else str(self._rng.choice(self._words["verbs"]))
+
+    def _adjective(self) -> str:
+        invented = self._rng.random() < 0.2
+        return self._names.word().lower() if invented else str(self._rng.choice(self._words["adjectives"]))
+
+    def _modifier(self) -> str:
+        """What sets a thing apart from others of its name."""
+        return self._rng.choice(
+            (
+                f" of {self._with_article(self.noun('things'))}",
+                f" for {self._with_article(self.noun('roles'))}",
+                f" in the {self.noun('places')}",
+                f" at {self._names.place()}",
+                f" above {self.amount()}",
+                f" with {self.count()} {self.noun('things')}s",
+            )
+        )
+
+    def _with_article(self, phrase: str) -> str:
+        article = self._rng.choice(("the ", "the ", "the ", "a ", "every ", "each ", ""))
+        return f"an {phrase}" if article == "a " and phrase[0] in "aeiou" else article + phrase
+
+    def _number(self) -> str:
+        written = self._rng.random() < 0.45
+        return self._rng.choice(_SMALL_NUMBERS) if written else str(self._rng.randrange(2, 100))
+
+    def _clock(self) -> str:
+        return f"{self._rng.randrange(24):02d}:{self._rng.randrange(60):02d}"
+
+    def _date(self) -> str:
+        return f"{self._rng.randrange(1, 29)} {self._rng.choice(_MONTHS)}"
+
+
+@cache
+def _lexicon() -> dict[str, list[str]]:
+    path = files("tunesmith.datasets.reading") / "relations" / "lexicon.yaml"
+    return {
+        key: [str(word) for word in words] for key, words in yaml.safe_load(path.read_text("utf-8")).items()
+    }
