@@ -132,13 +132,18 @@ class Conversation:
     turns: tuple[Turn, ...]
 
     def messages(self) -> tuple[Message, ...]:
-        """The conversation as chat turns; the sources stand in the first user turn, as in serving."""
+        """The conversation as chat turns.
+
+        The first user turn is that of serving, but that all questions stand before the sources: each is then
+        answered by a reader who knew it while reading.
+        """
         lines = [render_source(number, text) for number, text in enumerate(self.sources, 1)]
+        asked = [f"Question: {turn.question}" for turn in self.turns]
+        if lines:
+            asked[0] = "\n".join([*asked[1:], render_question(self.turns[0].question, lines)])
         messages = [Message("system", self.instructions)]
-        for position, turn in enumerate(self.turns):
-            opens = position == 0 and bool(lines)
-            asked = render_question(turn.question, lines) if opens else f"Question: {turn.question}"
-            messages += [Message("user", asked), Message("assistant", turn.answer)]
+        for question, turn in zip(asked, self.turns, strict=True):
+            messages += [Message("user", question), Message("assistant", turn.answer)]
         return tuple(messages)
 
 
@@ -206,7 +211,7 @@ class ConversationMaker:
         groups = self._group(facts)
         sources = tuple(self._paragraph(group) for group in groups)
         number_of = {id(fact): number for number, group in enumerate(groups, 1) for fact in group}
-        count = self._rng.randint((self._shape.max_questions + 1) // 2, self._shape.max_questions)
+        count = self._rng.randint(1, self._shape.max_questions)
         turns = tuple(dict.fromkeys(self._turn(facts, number_of) for _ in range(count)))
         plain = self._rng.random() < 0.6
         return Conversation(
