@@ -58,5 +58,7 @@ def test_the_chat_opens_with_the_sources_and_alternates() -> None:
     conversation = ConversationMaker(Shape(), seed=2).make()
     messages = conversation.messages()
     assert [message.role for message in messages[:3]] == ["system", "user", "assistant"]
-    assert messages[1].content.startswith(f"Question: {conversation.turns[0].question}\n\nSources:\n[1] ")
+    before, _, after = messages[1].content.partition("\n\nSources:\n[1] ")
+    assert sorted(before.splitlines()) == sorted(f"Question: {turn.question}" for turn in conversation.turns)
+    assert after.endswith(f"\n\nQuestion: {conversation.turns[0].question}")
     assert all(a.role != b.role for a, b in itertools.pairwise(messages))
