@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from tunesmith.assets import model_source
@@ -12,6 +14,8 @@ from tunesmith.records import Example
 
 BEGIN, END, PAD = "<|begin|>", "<|end|>", "<|pad|>"
 _ROLE_TOKENS = ("<|system|>", "<|user|>", "<|assistant|>", "<|tool|>")
+
+_MARKS_OF_A_PATH = ("/", "./", "../", "~")
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -57,8 +61,17 @@ def load_tokenizer(model: str) -> Any:
     """
     from transformers import AutoTokenizer
 
+    source = model_source(model)
+    if source.startswith(_MARKS_OF_A_PATH) and not Path(source).expanduser().is_dir():
+        raise ModelNotFoundError(
+            f'model="{model}" is not a folder of this machine. Look for a spelling mistake in the path, or use a '
+            "shipped model (tiny-reader) or a Hugging Face name.",
+            param="model",
+        )
+    # A hub that cannot be reached is tried for a minute; each try would be a line of its own.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_source(model), trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelNotFoundError(

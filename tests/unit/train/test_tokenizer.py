@@ -40,6 +40,11 @@ def test_missing_model_is_told(recipe: Callable[..., TrainConfig]) -> None:
         make_tokenizer(recipe(model="no/such-model"), [])
 
 
+def test_missing_folder_is_told(recipe: Callable[..., TrainConfig], tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match=r'none" is not a folder of this machine'):
+        make_tokenizer(recipe(model=str(tmp_path / "none")), [])
+
+
 def test_folder_without_a_tokenizer_is_told(recipe: Callable[..., TrainConfig], tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="cannot be loaded"):
         make_tokenizer(recipe(model=str(tmp_path)), [])
