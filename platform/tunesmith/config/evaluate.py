@@ -35,7 +35,7 @@ class EvaluateConfig(StrictModel):
     """Questions asked, drawn by the seed; unset: all of them."""
     schema_arm: bool = True
     """Also measure retrieval with JSON-schema decoding and no fine-tuning: the cheaper way to a form."""
-    max_tokens: int = Field(64, ge=1)
+    max_tokens: int = Field(128, ge=1)
     """Longest answer, in tokens."""
     concurrency: int = Field(8, ge=1)
     """Questions in flight."""

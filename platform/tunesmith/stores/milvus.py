@@ -35,6 +35,8 @@ from tunesmith.stores.vectors import EmbeddedChunk, StoreRecord, VectorStore, sh
 _CONNECT_SECONDS = 10.0
 _CALL_SECONDS = 60.0
 _FLUSH_SECONDS = 600.0
+_NO_KEEPALIVE = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_without_calls": False}
+"""pymilvus pings every ten seconds; a server with gRPC's defaults, as Milvus Lite's, hangs up on that."""
 _ROWS_PER_CALL = 1000
 _RRF_K = 60
 _NOT_LOADED = 101
@@ -85,7 +87,9 @@ class MilvusStore:
         self._embedded = embedded
         self._loaded: set[str] = set()
         with self._told():
-            self._client = MilvusClient(uri, token=token, timeout=_CONNECT_SECONDS)
+            self._client = MilvusClient(
+                uri, token=token, timeout=_CONNECT_SECONDS, grpc_options=_NO_KEEPALIVE
+            )
 
     def upsert(self, store: StoreRecord, chunks: Sequence[EmbeddedChunk]) -> None:
         """Write chunks; see VectorStore.upsert."""

@@ -104,17 +104,17 @@ def _prepare_process(spec: LoopSpec) -> None:
     if spec.config.resources.gpus_per_worker:
         return
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // spec.config.resources.num_workers))
+    import deepspeed.ops
+
+    # DeepSpeed would compile its shared-memory collectives as soon as accelerate opens its backend: minutes, and a
+    # compiler that a laptop need not have. Without them it uses gloo.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
     from accelerate import PartialState
 
     # Without a configured state accelerate counts one process on a machine without CUDA, and with use_cpu=True it
     # silently trains with plain DDP instead of DeepSpeed.
     PartialState(backend="gloo")
-
-    import deepspeed.ops
-
-    # DeepSpeed would compile its shared-memory collectives at their first use: minutes, and a compiler that a
-    # laptop need not have. Without them it uses gloo.
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
 def _world_rank() -> int:
