@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -169,26 +170,30 @@ def _assert_again_does_nothing(recipe: Path, home: Path) -> None:
 
 @pytest.fixture
 def ray_head() -> Iterator[dict[str, str]]:
-    """A cluster started with `ray start --head`, on ports of its own."""
+    """A cluster started with `ray start --head`, on ports of its own; as by default, it asks for a token."""
     folder = tempfile.mkdtemp(prefix="r-")  # short: Ray puts sockets below it
-    port, dashboard = _free_port(), _free_port()
+    token = secrets.token_hex(32)
+    keys = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+    port, dashboard, agent = _free_port(), _free_port(), _free_port()
     command = [
         sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=4",
         f"--port={port}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}",
+        # The agent takes jobs; at its usual port another Ray of this machine may sit, and then it takes none.
+        f"--dashboard-agent-listen-port={agent}",
         "--node-ip-address=127.0.0.1", f"--temp-dir={folder}", "--disable-usage-stats",
     ]  # fmt: skip
-    with started(command) as head:
+    with started(command, env=keys) as head:
         address = f"http://127.0.0.1:{dashboard}"
-        _wait_until_answers(f"{address}/api/jobs/", head)
-        yield {"RAY_API_SERVER_ADDRESS": address}
+        _wait_until_answers(f"{address}/api/jobs/", head, token)
+        yield {"RAY_API_SERVER_ADDRESS": address, **keys}
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_until_answers(url: str, head: subprocess.Popen[str]) -> None:
+def _wait_until_answers(url: str, head: subprocess.Popen[str], token: str) -> None:
     for _ in range(600):
         assert head.poll() is None, f"the Ray head ended:\n{head.communicate()[0]}"
         try:
-            if httpx.get(url).status_code == 200:
+            if httpx.get(url, headers={"Authorization": f"Bearer {token}"}).status_code == 200:
                 return
         except httpx.TransportError:
             pass

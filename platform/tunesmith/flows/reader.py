@@ -18,9 +18,14 @@ from tunesmith.assets import model_source
 from tunesmith.datasets.reading.conversation import Conversation, ConversationMaker, Shape
 from tunesmith.rag.prompt import ABSTENTION
 
+_SIZE: dict[str, int] = {
+    "max_sources": 4,
+    "max_sentences": 3,
+    "max_questions": 1,
+}  # retrieval gives three short chunks
 SHAPES = {
-    "new names": Shape(split="evaluation", max_questions=1),
-    "new phrasings": Shape(split="evaluation", held_out_phrasings=True, max_questions=1),
+    "new names": Shape(split="evaluation", **_SIZE),
+    "new phrasings": Shape(split="evaluation", held_out_phrasings=True, **_SIZE),
 }
 
 
