@@ -18,14 +18,12 @@ from tunesmith.assets import model_source
 from tunesmith.datasets.reading.conversation import Conversation, ConversationMaker, Shape
 from tunesmith.rag.prompt import ABSTENTION
 
-_SIZE: dict[str, int] = {
-    "max_sources": 4,
-    "max_sentences": 3,
-    "max_questions": 1,
-}  # retrieval gives three short chunks
+# What retrieval puts before a reader: few short chunks.
 SHAPES = {
-    "new names": Shape(split="evaluation", **_SIZE),
-    "new phrasings": Shape(split="evaluation", held_out_phrasings=True, **_SIZE),
+    name: Shape(
+        split="evaluation", held_out_phrasings=held_out, max_sources=4, max_sentences=3, max_questions=1
+    )
+    for name, held_out in (("new names", False), ("new phrasings", True))
 }
 
 
