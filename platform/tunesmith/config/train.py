@@ -84,6 +84,8 @@ class ReadingStage(StrictModel):
     """Share of conversations that only drill copying."""
     events: float = Field(0.5, ge=0, le=1)
     """Share of facts in sentences that the grammar builds; the others come from the written relations."""
+    disguised: float = Field(0.0, ge=0, le=1)
+    """Share of the words common to sources and questions that other words stand for."""
     loss_on: Literal["assistant", "all"] = "assistant"
     """Tokens that count in the loss during this stage."""
 

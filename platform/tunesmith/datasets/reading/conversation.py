@@ -13,13 +13,14 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tunesmith.datasets.reading.events import EVENT, EventMaker
 from tunesmith.datasets.reading.names import NAME_FRAMES, NameMaker, Split
 from tunesmith.datasets.reading.relations import Relation, all_options, load_relations
 from tunesmith.datasets.reading.values import ValueMaker
 from tunesmith.rag.prompt import ABSTENTION, DEFAULT_INSTRUCTIONS, render_question, render_source
+from tunesmith.rag.terms import STOP_WORDS
 from tunesmith.records import Message
 
 _ARTICLE = re.compile(r"\ba (?=[aeiou](?!ni|ne\b|u))")
@@ -59,6 +60,7 @@ _FILLERS = (
     "January edition",
     "Edition 4",
 )
+_WORD = re.compile(r"\b[a-z]{4,}\b")
 _COLUMNS = ("No.", "Item", "Row", "Step", "Section")
 _OTHER_INSTRUCTIONS = (
     "You are a helpful assistant.",
@@ -86,6 +88,7 @@ class Shape:
         drills: share of conversations that only drill copying: repeat these words, recall the value beside
             this name. They teach in minutes what reading alone teaches in an hour.
         events: share of clusters of facts that the grammar builds; the others come from the written relations.
+        disguised: share of the words common to sources and questions that other words stand for.
     """
 
     split: Split = "train"
@@ -96,6 +99,7 @@ class Shape:
     unanswerable: float = 0.25
     drills: float = 0.0
     events: float = 0.5
+    disguised: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +218,29 @@ class ConversationMaker:
         count = self._rng.randint(1, self._shape.max_questions)
         turns = tuple(dict.fromkeys(self._turn(facts, number_of) for _ in range(count)))
         plain = self._rng.random() < 0.6
-        return Conversation(
-            DEFAULT_INSTRUCTIONS if plain else self._rng.choice(_OTHER_INSTRUCTIONS), sources, turns
-        )
+        instructions = DEFAULT_INSTRUCTIONS if plain else self._rng.choice(_OTHER_INSTRUCTIONS)
+        return Conversation(instructions, *self._disguise(sources, turns))
+
+    def _disguise(
+        self, sources: tuple[str, ...], turns: tuple[Turn, ...]
+    ) -> tuple[tuple[str, ...], tuple[Turn, ...]]:
+        """Put other words for some that sources and questions share, the same everywhere in the conversation.
+
+        What "harvest" has to do with "field" can be learnt by heart; that the sentence with the question's own
+        words is the one to read cannot.
+        """
+        told = set(_WORD.findall(" ".join(sources)))
+        asked = set(_WORD.findall(" ".join(turn.question for turn in turns)))
+        answered = set(_WORD.findall(" ".join(turn.value or "" for turn in turns)))
+        shared = sorted((told & asked) - answered - STOP_WORDS)
+        others = {word: self._events.word() for word in shared if self._rng.random() < self._shape.disguised}
+        if not others:
+            return sources, turns
+
+        def put(text: str) -> str:
+            return _WORD.sub(lambda match: others.get(match[0], match[0]), text)
+
+        return tuple(map(put, sources)), tuple(replace(turn, question=put(turn.question)) for turn in turns)
 
     def _facts(self) -> list[Fact]:
         rng, shape = self._rng, self._shape
@@ -354,5 +378,6 @@ class ConversationMaker:
 
     def _ask(self, entity: str, relation: Relation) -> str:
         _, questions = relation.phrasings(held_out=self._shape.held_out_phrasings)
-        question = self._rng.choice(questions).format(s=entity)
+        asked = self._events.reword(entity) if relation.subject == EVENT else entity
+        question = self._rng.choice(questions).format(s=asked)
         return question[0].upper() + question[1:]

@@ -4,7 +4,8 @@
     questions   Who replaces the brass bell?  What does the stock controller replace?  Where is it replaced?
 
 Each event is a relation like the written ones; there are more of them than any model can know by heart,
-so that what is learnt is to line up a question with a sentence and to read off what is missing.
+so that what is learnt is to line up a question with a sentence and to read off what is missing. A question
+sometimes says "mend" where the sentence says "repair".
 """
 
 from __future__ import annotations
@@ -74,15 +75,17 @@ class EventMaker:
             The event.
         """
         frame = self._frames[int(like.name.split(":")[1])] if like else self._rng.choice(self._frames)
-        slots = {**_forms(self._phrases.verb()), "agent": self._phrases.agent()}
-        slots["thing"] = self._phrases.noun("things")
+        verb = self._phrases.verb()
+        slots = {**verb.forms(), "agent": self._phrases.agent(), "thing": self._phrases.noun("things")}
+        asked = {**slots, **self._phrases.alike(verb).forms()}
+        asked["agent"] = self._phrases.reword(slots["agent"])
         return Relation(
             name=f"event:{frame.number}:{frame.tells_apart(slots)}",
             subject=EVENT,
             subjects=(),
             value=f"event:{frame.value}" + (f":{slots['thing']}" if frame.value == "which" else ""),
             statements=tuple(_fill(text, slots, self._adjunct(frame)) for text in frame.statements),
-            questions=tuple(_fill(text, slots, "") for text in frame.questions),
+            questions=tuple(_fill(text, asked, "") for text in frame.questions),
         )
 
     def entity(self) -> str:
@@ -99,6 +102,21 @@ class EventMaker:
             The phrase, as it stands inside a sentence.
         """
         return self._phrases.of(kind.removeprefix("event:"))
+
+    def word(self) -> str:
+        """One word that a noun could be."""
+        return self._phrases.noun("things").split()[-1]
+
+    def reword(self, phrase: str) -> str:
+        """Now and then say the same with another word, as questions do.
+
+        Args:
+            phrase: an entity.
+
+        Returns:
+            The phrase, or one that means nearly the same.
+        """
+        return self._phrases.reword(phrase)
 
     def _adjunct(self, frame: Frame) -> str:
         if self._rng.random() < 0.55:
@@ -122,31 +140,6 @@ def load_frames() -> tuple[Frame, ...]:
 
 
 _FORMS = ("base", "third", "past", "part")
-_IRREGULAR = {"cut": "cut", "pay": "paid", "lend": "lent", "hang": "hung", "hide": "hid", "light": "lit"}
-
-
-def _forms(base: str) -> dict[str, str]:
-    stem, _, particle = base.partition(" ")
-    tail = f" {particle}" if particle else ""
-    past = _past(stem) + tail
-    return {"base": base, "third": _third(stem) + tail, "past": past, "part": past}
-
-
-def _past(stem: str) -> str:
-    if stem in _IRREGULAR:
-        return _IRREGULAR[stem]
-    if stem.endswith("e"):
-        return f"{stem}d"
-    if stem.endswith("y") and stem[-2:-1] not in "aeiou":
-        return f"{stem[:-1]}ied"
-    doubled = stem in ("drop", "wrap", "scan", "plan")
-    return f"{stem}{stem[-1] if doubled else ''}ed"
-
-
-def _third(stem: str) -> str:
-    if stem.endswith("y") and stem[-2:-1] not in "aeiou":
-        return f"{stem[:-1]}ies"
-    return f"{stem}es" if stem.endswith(("s", "sh", "ch", "x", "z")) else f"{stem}s"
 
 
 def _fill(text: str, slots: dict[str, str], more: str) -> str:

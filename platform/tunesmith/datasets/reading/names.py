@@ -15,149 +15,15 @@ import yaml
 
 Split = Literal["train", "evaluation"]
 
-_ONSETS = [
-    "b",
-    "br",
-    "c",
-    "ch",
-    "cl",
-    "d",
-    "dr",
-    "f",
-    "fl",
-    "g",
-    "gl",
-    "gr",
-    "h",
-    "j",
-    "k",
-    "kr",
-    "l",
-    "m",
-    "n",
-    "p",
-    "pl",
-    "pr",
-    "qu",
-    "r",
-    "s",
-    "sc",
-    "sh",
-    "sk",
-    "sl",
-    "st",
-    "t",
-    "th",
-    "tr",
-    "v",
-    "vr",
-    "w",
-    "wh",
-    "y",
-    "z",
-    "zw",
-]
-_VOWELS = [
-    "a",
-    "a",
-    "a",
-    "e",
-    "e",
-    "e",
-    "i",
-    "i",
-    "o",
-    "o",
-    "u",
-    "ae",
-    "ai",
-    "au",
-    "ea",
-    "ei",
-    "ia",
-    "io",
-    "oa",
-    "ou",
-    "ue",
-    "y",
-]
-_CODAS = [
-    "b",
-    "ck",
-    "d",
-    "f",
-    "g",
-    "k",
-    "l",
-    "ll",
-    "m",
-    "n",
-    "nd",
-    "ng",
-    "nt",
-    "p",
-    "r",
-    "rd",
-    "rk",
-    "rm",
-    "rn",
-    "rt",
-    "s",
-    "sh",
-    "sk",
-    "ss",
-    "st",
-    "t",
-    "th",
-    "v",
-    "x",
-    "z",
-]
-_PLACE_ENDS = [
-    "bury",
-    "by",
-    "dale",
-    "field",
-    "ford",
-    "ham",
-    "haven",
-    "holm",
-    "minster",
-    "moor",
-    "mouth",
-    "port",
-    "stead",
-    "ton",
-    "wick",
-    "worth",
-]
-_COMPANY_ENDS = [
-    "Works",
-    "Ltd",
-    "Group",
-    "Partners",
-    "Brothers",
-    "Foods",
-    "Systems",
-    "Textiles",
-    "Motors",
-    "Labs",
-    "Energy",
-    "Shipping",
-    "Instruments",
-    "Paper",
-    "Glass",
-    "Mills",
-    "Robotics",
-    "Optics",
-    "Foundry",
-    "Trading",
-]
-
 NAME_FRAMES: dict[str, list[str]] = yaml.safe_load(
     (files("tunesmith.datasets.reading") / "relations" / "names.yaml").read_text(encoding="utf-8")
 )
 """Frames for the names of each kind of entity: `{n}` is an invented word, `{d}` a number."""
+
+
+_PIECES: dict[str, list[str]] = yaml.safe_load(
+    (files("tunesmith.datasets.reading") / "relations" / "pieces.yaml").read_text(encoding="utf-8")
+)
 
 
 class NameMaker:
@@ -173,13 +39,22 @@ class NameMaker:
         self._split = split
 
     def word(self) -> str:
-        """One capitalised invented word of one to three syllables, on this side of the split."""
+        """One capitalised invented word on this side of the split."""
         while True:
-            count = self._rng.choice((1, 2, 2, 2, 3))
-            syllables = [self._rng.choice(_ONSETS) + self._rng.choice(_VOWELS) for _ in range(count)]
-            word = ("".join(syllables) + self._rng.choice(_CODAS)).capitalize()
+            word = (self._like_a_town() if self._rng.random() < 0.7 else self._like_none()).capitalize()
             if len(word) > 2 and split_of(word) == self._split:
                 return word
+
+    def _like_a_town(self) -> str:
+        middle = self._rng.choice(_PIECES["starts"]) if self._rng.random() < 0.15 else ""
+        return self._rng.choice(_PIECES["starts"]) + middle + self._rng.choice(_PIECES["ends"])
+
+    def _like_none(self) -> str:
+        pieces = [
+            self._rng.choice(_PIECES["onsets"]) + self._rng.choice(_PIECES["vowels"])
+            for _ in range(self._rng.choice((1, 2, 2)))
+        ]
+        return "".join(pieces) + self._rng.choice(_PIECES["codas"])
 
     def person(self) -> str:
         """A first and a family name."""
@@ -187,12 +62,11 @@ class NameMaker:
 
     def place(self) -> str:
         """A town, a region or a street."""
-        ending = self._rng.choice((*_PLACE_ENDS, "", "", " Island", " Street", " Valley", " Bay"))
-        return self.word() + ending
+        return self.word() + self._rng.choice(_PIECES["place_ends"])
 
     def company(self) -> str:
         """A company."""
-        return f"{self.word()} {self._rng.choice(_COMPANY_ENDS)}"
+        return f"{self.word()} {self._rng.choice(_PIECES['company_ends'])}"
 
     def of(self, kind: str) -> str:
         """A name for an entity of this kind.

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import yaml
 
 from tunesmith.datasets.reading.names import NameMaker
+from tunesmith.datasets.reading.verbs import Verb, read_verbs, regular
 
 _INVENTED = 0.3
 """Share of nouns and verbs that are words nobody has seen."""
+
+_REWORDED = 0.25
+"""Share of words of a question that another word stands for, where there is one."""
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -99,7 +106,7 @@ class PhraseMaker:
     def place(self) -> str:
         """Where something is or happens."""
         where = self._names.place() if self._rng.random() < 0.15 else f"the {self.noun('places')}"
-        return f"{self._rng.choice(self._words['prepositions'])} {where}"
+        return f"{self._rng.choice(self._words.prepositions)} {where}"
 
     def when(self) -> str:
         """A time, with its preposition."""
@@ -199,7 +206,7 @@ class PhraseMaker:
             (
                 f"because of {self.thing()}",
                 f"for the sake of {self.agent()}",
-                f"to {self.verb()} {self.thing()}",
+                f"to {self.verb().base} {self.thing()}",
                 f"as a sign of {self.noun('things')}",
                 f"to help {self.agent()}",
             )
@@ -215,18 +222,50 @@ class PhraseMaker:
             One or two words.
         """
         if self._rng.random() >= _INVENTED:
-            return str(self._rng.choice(self._words[kind]))
+            return str(self._rng.choice(getattr(self._words, kind)))
         word = self._names.word().lower()
-        return word if self._rng.random() < 0.6 else f"{self._rng.choice(self._words['adjectives'])} {word}"
+        return word if self._rng.random() < 0.6 else f"{self._rng.choice(self._words.adjectives)} {word}"
 
-    def verb(self) -> str:
-        """A regular verb in its base form; some have a particle."""
-        invented = self._rng.random() < _INVENTED
-        return self._names.word().lower() if invented else str(self._rng.choice(self._words["verbs"]))
+    def verb(self) -> Verb:
+        """A verb."""
+        if self._rng.random() < _INVENTED:
+            return regular(self._names.word().lower())
+        return self._rng.choice(self._words.verb_list)
+
+    def alike(self, verb: Verb) -> Verb:
+        """The verb itself, or now and then one that means nearly the same.
+
+        Args:
+            verb: the verb of a statement.
+
+        Returns:
+            The verb of its question.
+        """
+        if verb.alike and self._rng.random() < _REWORDED:
+            return self._words.verbs[self._rng.choice(verb.alike)]
+        return verb
+
+    def reword(self, phrase: str) -> str:
+        """Now and then put a noun that means nearly the same for the last one of a phrase.
+
+        Args:
+            phrase: a phrase with or without an article.
+
+        Returns:
+            The phrase, reworded or not.
+        """
+        if self._rng.random() >= _REWORDED:
+            return phrase
+        words = phrase.split()
+        for start in (-2, -1):
+            head = " ".join(words[start:])
+            if len(words) >= -start and head in self._words.nouns_alike:
+                return " ".join([*words[:start], self._rng.choice(self._words.nouns_alike[head])])
+        return phrase
 
     def _adjective(self) -> str:
         invented = self._rng.random() < 0.2
-        return self._names.word().lower() if invented else str(self._rng.choice(self._words["adjectives"]))
+        return self._names.word().lower() if invented else str(self._rng.choice(self._words.adjectives))
 
     def _modifier(self) -> str:
         """What sets a thing apart from others of its name."""
@@ -256,9 +295,29 @@ class PhraseMaker:
         return f"{self._rng.randrange(1, 29)} {self._rng.choice(_MONTHS)}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Lexicon:
+    roles: tuple[str, ...]
+    things: tuple[str, ...]
+    places: tuple[str, ...]
+    prepositions: tuple[str, ...]
+    adjectives: tuple[str, ...]
+    verbs: Mapping[str, Verb]
+    verb_list: tuple[Verb, ...]
+    nouns_alike: Mapping[str, tuple[str, ...]]
+
+
 @cache
-def _lexicon() -> dict[str, list[str]]:
+def _lexicon() -> _Lexicon:
     path = files("tunesmith.datasets.reading") / "relations" / "lexicon.yaml"
-    return {
-        key: [str(word) for word in words] for key, words in yaml.safe_load(path.read_text("utf-8")).items()
-    }
+    loaded: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    verbs = read_verbs(loaded.pop("verbs"))
+    groups = loaded.pop("nouns_alike")
+    return _Lexicon(
+        **{key: tuple(map(str, words)) for key, words in loaded.items()},
+        verbs=verbs,
+        verb_list=tuple(verbs.values()),
+        nouns_alike={
+            noun: tuple(other for other in group if other != noun) for group in groups for noun in group
+        },
+    )

@@ -47,7 +47,7 @@ class Relation:
 
 @cache
 def load_relations() -> tuple[Relation, ...]:
-    """Read every relation: the written ones, then those made of an attribute and a frame.
+    """Read every relation: the written ones, those that name a member of a category, those made of an attribute.
 
     Returns:
         All relations.
@@ -59,7 +59,8 @@ def load_relations() -> tuple[Relation, ...]:
         for entry in yaml.load((folder / name).read_text(encoding="utf-8"), Loader=_LOADER)
     ]
     attributes = yaml.load((folder / "attributes.yaml").read_text(encoding="utf-8"), Loader=_LOADER)
-    return (*written, *_attribute_relations(attributes))
+    kinds = yaml.load((folder / "kinds.yaml").read_text(encoding="utf-8"), Loader=_LOADER)
+    return (*written, *map(_kind_relation, kinds), *_attribute_relations(attributes))
 
 
 def all_options(relations: Sequence[Relation]) -> tuple[str, ...]:
@@ -89,6 +90,23 @@ def _parse(entry: dict[str, Any]) -> Relation:
         value=entry["value"],
         statements=tuple(entry["statements"]),
         questions=tuple(entry["questions"]),
+    )
+
+
+def _kind_relation(entry: dict[str, Any]) -> Relation:
+    """Which member of a category: the question names the category, the statements do not."""
+    names = (entry["kind"], *entry.get("also", ()))
+    *trained, held_out = entry["questions"]
+    return Relation(
+        name=f"kind:{entry['kind']}",
+        subject=None,
+        subjects=tuple(entry["subjects"]),
+        value={"kind": "choice", "options": entry["members"]},
+        statements=tuple(entry["statements"]),
+        questions=(
+            *(text.replace("<kind>", name) for text in trained for name in names),
+            held_out.replace("<kind>", entry["kind"]),
+        ),
     )
 
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 
-from tunesmith.datasets.reading.conversation import ConversationMaker, Shape
+from tunesmith.datasets.reading.conversation import Conversation, ConversationMaker, Shape
 from tunesmith.datasets.reading.names import split_of
 from tunesmith.rag.prompt import ABSTENTION
 
@@ -43,7 +44,9 @@ def test_names_of_the_evaluation_side_never_occur_in_training() -> None:
     ]
     assert len(pairs[0]) > 100
     assert not {
-        name for name in pairs[0] & pairs[1] if all(split_of(word) == "evaluation" for word in name.split())
+        name
+        for name in pairs[0] & pairs[1]
+        if all(len(word) > 3 and split_of(word) == "evaluation" for word in name.split())
     }
 
 
@@ -62,3 +65,41 @@ def test_the_chat_opens_with_the_sources_and_alternates() -> None:
     assert sorted(before.splitlines()) == sorted(f"Question: {turn.question}" for turn in conversation.turns)
     assert after.endswith(f"\n\nQuestion: {conversation.turns[0].question}")
     assert all(a.role != b.role for a, b in itertools.pairwise(messages))
+
+
+def test_disguised_words_are_the_same_in_sources_and_questions() -> None:
+    shape = Shape(unanswerable=0, disguised=1.0, events=0.0)
+    plain, disguised = (ConversationMaker(replace(shape, disguised=share), seed=5) for share in (0.0, 1.0))
+    shared = [
+        [
+            len(_words(turn.question) & _words(" ".join(made.sources)))
+            for made in _many(maker)
+            for turn in made.turns
+        ]
+        for maker in (plain, disguised)
+    ]
+    before, after = (sum(counts) / len(counts) for counts in shared)
+    assert after > 0.8 * before
+    for made in _many(disguised):
+        for turn in made.turns:
+            assert turn.value is not None
+            assert turn.number is not None
+            assert turn.value.lower() in made.sources[turn.number - 1].lower()
+
+
+def _many(maker: ConversationMaker) -> list[Conversation]:
+    return [maker.make() for _ in range(200)]
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\b[a-z]{4,}\b", text))
+
+
+def test_a_question_may_use_another_word_than_the_sentence() -> None:
+    made = _many(ConversationMaker(Shape(unanswerable=0, events=1.0, max_questions=1), seed=6))
+    asked = [(turn.question.lower(), " ".join(one.sources).lower()) for one in made for turn in one.turns]
+    assert any(" mend" in question and "repair" in told for question, told in asked) or any(
+        word in question and word not in told
+        for word in (" booked", " shut", " authorised", " purchased", " dispatched")
+        for question, told in asked
+    )
