@@ -5,6 +5,7 @@ up -> ingest -> build training data -> train -> ask -> evaluate -> change a docu
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -35,6 +36,7 @@ from tunesmith.flows.up import Progress, bring_up
 from tunesmith.flows.updates import UpdateReport, ask_updates, load_updates
 from tunesmith.ingest.progress import terminal_progress
 from tunesmith.ingest.run import run_ingest
+from tunesmith.stores.atomic import write_atomic
 from tunesmith.stores.platform_file import RunningPlatform, read_running
 from tunesmith.train.run import TrainResult, run_training
 from tunesmith.train.watch import make_watcher
@@ -92,7 +94,7 @@ def run_quickstart(
     with _platform(home, tell, shown, keep_running=keep_running) as platform:
         corpus = lay_out_corpus(home)
         _ingest(corpus, home, tell)
-        data = _build_data(home, tell, shown)
+        data = _build_data(corpus, home, tell, shown)
         version = _train(data, platform, home, tell, training)
         _ask(platform, version, tell)
         evaluation = _evaluate(platform, version, num_samples, home, tell, shown)
@@ -166,18 +168,31 @@ def _ingest_command(corpus: Path) -> str:
     return f"tunesmith ingest {corpus} --recipe tiny/ingest-handbook --remove-missing"
 
 
-def _build_data(home: Home, tell: Narrator, shown: Shown) -> Path:
+def _build_data(corpus: Path, home: Home, tell: Narrator, shown: Shown) -> Path:
     out = home.quickstart / "train.jsonl"
     command = f"tunesmith data build documents --recipe tiny/build-handbook --out {out}"
-    with (
-        tell.step("Make training data from the documents", command=command),
-        shown.counted("questions") as count,
-    ):
-        config = load_recipe("tiny/build-handbook", BuildDocumentsConfig, [f"store={STORE}"])
-        made = build_from_documents(config, out, home=home, on_question=count)
+    config = load_recipe("tiny/build-handbook", BuildDocumentsConfig, [f"store={STORE}"])
+    made_from = out.with_suffix(".made-from")
+    now = _hash_of(corpus, config)
+    with tell.step("Make training data from the documents", command=command):
+        if out.exists() and made_from.exists() and made_from.read_text(encoding="utf-8") == now:
+            # Equal hits trade places when an index is rebuilt; made again, the data would be another run's.
+            tell.say("made before from the same documents and recipe")
+            return out
+        with shown.counted("questions") as count:
+            made = build_from_documents(config, out, home=home, on_question=count)
+        write_atomic(made_from, now)
         told = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in made.counts.items())
         tell.say(f"{len(made.rows)} conversations: {told}")
     return out
+
+
+def _hash_of(corpus: Path, config: BuildDocumentsConfig) -> str:
+    digest = hashlib.sha256(config.model_dump_json().encode())
+    for path in sorted(path for path in corpus.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(corpus)).encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _train(

@@ -39,6 +39,8 @@ _NO_KEEPALIVE = {"grpc.keepalive_time_ms": 2**31 - 1, "grpc.keepalive_permit_wit
 """pymilvus pings every ten seconds; a server with gRPC's defaults, as Milvus Lite's, hangs up on that."""
 _ROWS_PER_CALL = 1000
 _RRF_K = 60
+_TIES = 8
+"""Hits asked for beyond top_k, so that equal ones at its end are told apart by their ids."""
 _NOT_LOADED = 101
 _MAX_TEXT_BYTES = 65_535
 """Longest text field that Milvus takes, in UTF-8 bytes."""
@@ -192,12 +194,13 @@ class MilvusStore:
             collection,
             requests,
             RRFRanker(_RRF_K),
-            limit=top_k,
+            limit=top_k + _TIES,
             output_fields=HIT_FIELDS,
             timeout=_CALL_SECONDS,
         )
-        rows: list[Mapping[str, Any]] = found[0]
-        return rows
+        # Equal scores come in the order of insertion: sorted by id, the same documents give the same prompt.
+        rows: list[Mapping[str, Any]] = sorted(found[0], key=lambda row: (-float(row["distance"]), row["id"]))
+        return rows[:top_k]
 
     def _rows(self, collection: str, only: str, fields: list[str]) -> Iterator[Mapping[str, Any]]:
         if not self._open(collection):
