@@ -38,8 +38,11 @@ def start_with_induction(model: Any) -> None:
     """Write the circuit into a new model; one layer alone gets no more than attention to what is alike.
 
     Args:
-        model: a `LlamaForCausalLM` with biases in its attention; changed in place.
+        model: a `LlamaForCausalLM` with biases in its attention; changed in place, or left as it is where it has
+            shapes only (the meta device, on which a plan counts).
     """
+    if model.device.type == "meta":
+        return
     with torch.no_grad():
         model.get_input_embeddings().weight.normal_(0, _EMBEDDING_STD)
         layers = [layer.self_attn for layer in model.model.layers]
