@@ -34,13 +34,15 @@ make_venv() {
     fi
 }
 
-# The CPU wheel of torch is not on the ordinary index. Where no find-links or extra index holds it,
-# uv takes it from PyTorch's own.
+# The CPU wheel of torch is not on the ordinary index: where no find-links or extra index holds it, uv takes it from
+# PyTorch's own. Where one does, it would win over the CUDA wheel of the same version, which is on the ordinary index.
 choose_torch() {
-    if ! sed -n '/^torch==/,/# via/p' $REQUIREMENTS/cpu.txt |
-        .uv/bin/uv pip install --quiet --dry-run --no-deps --python .venv -r - 2>/dev/null; then
-        export UV_TORCH_BACKEND=cpu
-    fi
+    found=$(sed -n '/^torch==/,/# via/p' $REQUIREMENTS/"$LOCK".txt |
+        .uv/bin/uv pip install --dry-run --reinstall --no-deps --python .venv -r - 2>&1) || found="none: $found"
+    case $LOCK,$found in
+        cpu,none*) export UV_TORCH_BACKEND=cpu ;;
+        cuda,*+cpu*) unset UV_FIND_LINKS UV_INDEX ;;
+    esac
 }
 
 install_packages() {
@@ -53,7 +55,7 @@ install_packages() {
 check_machine
 prepare_uv
 make_venv
-[ "$LOCK" = cuda ] || choose_torch
+choose_torch
 echo "Installing the $LOCK packages into .venv ($(grep -c '^[a-z0-9].*==' $REQUIREMENTS/"$LOCK".txt) packages)."
 install_packages
 rm -f .venv/.tunesmith-*

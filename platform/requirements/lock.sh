@@ -18,4 +18,6 @@ prepare_uv
 lock tools.txt $REQUIREMENTS/tools.in
 lock cpu.txt pyproject.toml --extra cpu --extra dev --override $REQUIREMENTS/overrides.txt \
     ${UV_FIND_LINKS:+--find-links "$UV_FIND_LINKS"}
+# A folder or index of CPU wheels would win here: 2.13.0+cpu is newer than 2.13.0. CUDA torch is the ordinary index's.
+unset UV_FIND_LINKS UV_INDEX
 lock cuda.txt pyproject.toml --extra cuda --extra dev

