@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 
 import uvicorn
@@ -20,6 +21,7 @@ def main() -> None:
     """Serve the API of the platform that the home's record describes, until SIGTERM."""
     parser = argparse.ArgumentParser(prog="tunesmith.gateway")
     parser.add_argument("--home", required=True)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     home = Home.locate(parser.parse_args().home)
     platform = read_record(home)
     if platform is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, Never, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
@@ -40,7 +40,9 @@ async def read_object(request: Request) -> dict[str, Any]:
                 f"The request body is larger than {MAX_BODY_BYTES} bytes. Send less at a time."
             )
     try:
-        body = json.loads(raw)
+        body = json.loads(raw, parse_constant=_refuse_constant)
+        # Half of a surrogate pair can be written in JSON, but no text holds one: it could not be sent on.
+        json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"We could not parse the JSON body of your request: {error}.", code="invalid_json"
@@ -50,6 +52,10 @@ async def read_object(request: Request) -> dict[str, Any]:
             f"The body must be a JSON object, this is a {type(body).__name__}.", code="invalid_json"
         )
     return body
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not JSON; use null")
 
 
 def check_fields(body: dict[str, Any], model: type[Model]) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from tunesmith.errors import PlatformError
+
+LOG = logging.getLogger("tunesmith.gateway")
+"""The gateway's log."""
 
 RETRY_AFTER_SECONDS = 2
 
@@ -98,8 +102,9 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _unexpected_error(request: Request, _error: Exception) -> JSONResponse:
-    # The traceback is logged by the server; what it says is nobody else's business.
+async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    # What a traceback says is nobody's business but the operator's.
     request_id = request.scope.get("state", {}).get("request_id")
+    LOG.error("request %s failed", request_id, exc_info=error)
     message = f"The gateway failed on this request. Its log says more, under request id {request_id}."
     return JSONResponse(error_body(message, type="server_error", code="internal_error"), 500)

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field, ValidationError
 
+from tunesmith.config.strict import StrictModel
 from tunesmith.errors import ConfigError
 from tunesmith.stores.database import Database
 from tunesmith.stores.documents import DocumentCatalog
 from tunesmith.stores.vectors import StoreRecord
 
 
-class RetrievalOptions(BaseModel):
+class RetrievalOptions(StrictModel):
     """How sources are found for this one request."""
 
     top_k: int | None = Field(None, ge=1, le=50)
     """Sources shown to the model."""
 
 
-class FileSearchTool(BaseModel):
-    """The OpenAI file_search tool, as far as chat needs it."""
+class FileSearchTool(StrictModel):
+    """The OpenAI file_search tool, as far as it is served: what is not would widen the search if it were passed over."""
 
+    type: Literal["file_search"]
+    """Which tool it is."""
     vector_store_ids: list[str] = Field(min_length=1)
     """Stores, by id or name."""
     max_num_results: int | None = Field(None, ge=1, le=50)
@@ -67,10 +70,13 @@ def split_tools(tools: Sequence[Mapping[str, Any]]) -> tuple[list[FileSearchTool
 def _file_search(tool: Mapping[str, Any]) -> FileSearchTool:
     try:
         return FileSearchTool.model_validate(tool)
-    except ValueError as error:
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(str(part) for part in fault["loc"])
+        said = "is not served here" if fault["type"] == "extra_forbidden" else fault["msg"]
         raise ConfigError(
-            'A file_search tool needs "vector_store_ids", a list with at least one store, '
-            'and may have "max_num_results" from 1 to 50.',
-            param="tools",
+            f"A file_search tool's '{field}': {said}. It takes \"vector_store_ids\", a list with at least one store, "
+            'and "max_num_results" from 1 to 50.',
+            param=f"tools.{field}",
             code="invalid_value",
         ) from error

@@ -77,7 +77,7 @@ def _look_at(event: bytes, *, tally: Tally, usage_wanted: bool) -> bytes | None:
     if isinstance(chunk.get("error"), dict):
         return _event(platform_error_body(in_stream_error(chunk["error"])))
     tally.usage(chunk.get("usage"))
-    only_usage = chunk.get("usage") and not chunk.get("choices") and "tunesmith" not in chunk
+    only_usage = chunk.get("usage") and not chunk.get("choices")
     return None if only_usage and not usage_wanted else event
 
 

@@ -12,6 +12,7 @@ from ray import serve
 from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
+from tunesmith.errors import UnavailableError
 from tunesmith.serve.answer_request import AnswerRequest
 from tunesmith.serve.answering import Answerer, EngineRefusal
 from tunesmith.serve.applications import ANSWER, EMBED, ENGINE
@@ -65,8 +66,19 @@ class ServedEmbedder:
 
         Returns:
             One unit vector a text.
+
+        Raises:
+            UnavailableError: the embedder takes too long.
         """
-        vectors: list[list[float]] = self._handle.embed.remote(list(texts)).result(timeout_s=_EMBED_SECONDS)
+        try:
+            vectors: list[list[float]] = self._handle.embed.remote(list(texts)).result(
+                timeout_s=_EMBED_SECONDS
+            )
+        except TimeoutError as error:
+            raise UnavailableError(
+                f"The embedder {self.name} did not embed the question within {_EMBED_SECONDS:.0f} s. It has more to do "
+                "than it can: try again later, or give it more CPUs (serve config `budget`)."
+            ) from error
         return vectors
 
     @cached_property

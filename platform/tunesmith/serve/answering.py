@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -81,7 +81,7 @@ class Answerer:
         return {**completion, "tunesmith": run.check(text, sources)}
 
     async def stream(self, request: AnswerRequest) -> AsyncGenerator[str, None]:
-        """Answer as server-sent events: the engine's own, then one with the `tunesmith` extension.
+        """Answer as server-sent events: the engine's own, the one that ends the answer with the `tunesmith` extension.
 
         Args:
             request: the question and its stores.
@@ -95,15 +95,14 @@ class Answerer:
         """
         run = _Run(request)
         sources = await self._retrieve(run)
-        gathered = _Gathered()
+        said = _Said()
         async with aclosing(self._generate(request, sources)) as pieces:
             async for event in pieces:
                 assert isinstance(event, str)
-                if event != DONE:
-                    gathered.add(event)
+                if event != DONE and not said.holds_back(event):
                     yield event
-        if gathered.whole:
-            yield gathered.extension(run.check(gathered.text, sources))
+        for event in said.ending(lambda text: run.check(text, sources)):
+            yield event
         yield DONE
 
     async def _retrieve(self, run: _Run) -> tuple[Source, ...]:
@@ -150,23 +149,36 @@ class _Run:
         return to_extension(answer, timings_ms=self._timings_ms)
 
 
-class _Gathered:
-    """What a stream has said so far."""
+class _Said:
+    """What a stream has said so far, and its ending, which waits for the check of the whole answer.
+
+    The extension rides on the chunk that ends the answer: a chunk of its own would be one without choices, which
+    programs written against the OpenAI API do not expect unless they asked for the usage.
+    """
 
     def __init__(self) -> None:
-        self.text = ""
-        self.whole = True
-        self._head: dict[str, Any] = {}
+        self._text = ""
+        self._ending: list[str] = []
 
-    def add(self, event: str) -> None:
-        chunk = json.loads(event.removeprefix("data: "))
-        if "error" in chunk:
-            self.whole = False
-            return
-        self._head = self._head or {key: chunk[key] for key in ("id", "created", "model")}
-        for choice in chunk["choices"]:
-            self.text += choice["delta"].get("content") or ""
+    def holds_back(self, event: str) -> bool:
+        chunk = _chunk(event)
+        choices = chunk.get("choices", ())
+        self._text += "".join(choice["delta"].get("content") or "" for choice in choices)
+        if self._ending or any(choice.get("finish_reason") for choice in choices):
+            self._ending.append(event)
+        return bool(self._ending)
 
-    def extension(self, extension: dict[str, Any]) -> str:
-        chunk = {**self._head, "object": "chat.completion.chunk", "choices": [], "tunesmith": extension}
-        return f"data: {json.dumps(chunk, separators=(',', ':'))}\n\n"
+    def ending(self, check: Callable[[str], dict[str, Any]]) -> list[str]:
+        if not self._ending:
+            return []  # the engine broke off, and has said so
+        last, *usage = self._ending
+        return [_event(_chunk(last) | {"tunesmith": check(self._text)}), *usage]
+
+
+def _chunk(event: str) -> dict[str, Any]:
+    chunk: dict[str, Any] = json.loads(event.removeprefix("data: "))
+    return chunk
+
+
+def _event(chunk: dict[str, Any]) -> str:
+    return f"data: {json.dumps(chunk, separators=(',', ':'))}\n\n"

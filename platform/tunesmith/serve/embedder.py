@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -17,6 +17,12 @@ from tunesmith.engines.protocols import Embedder
 from tunesmith.serve.applications import EMBED
 from tunesmith.serve.http_app import create_app
 from tunesmith.serve.options import EmbedderOptions
+
+
+Result = TypeVar("Result")
+
+_SLICE = 32
+"""Texts embedded at a time: a question waits for one slice of a long request, not for all of it."""
 
 
 class EmbeddingRequest(BaseModel):
@@ -42,7 +48,7 @@ class EmbeddingReplica:
         self._embedder.embed(["ready"])
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
-        """Embed texts.
+        """Embed texts, a slice at a time; a request that is cancelled stops after its slice.
 
         Args:
             texts: any texts.
@@ -50,8 +56,24 @@ class EmbeddingReplica:
         Returns:
             One unit vector a text.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._embedder.embed, list(texts))
+        vectors: list[list[float]] = []
+        for start in range(0, len(texts), _SLICE):
+            vectors += await self._on_thread(self._embedder.embed, texts[start : start + _SLICE])
+        return vectors
+
+    async def count_tokens(self, texts: Sequence[str]) -> int:
+        """Count the tokens of texts.
+
+        Args:
+            texts: any texts.
+
+        Returns:
+            Their sum.
+        """
+        return sum(await self._on_thread(self._embedder.count_tokens, texts))
+
+    async def _on_thread(self, work: Callable[[Sequence[str]], Result], texts: Sequence[str]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, texts)
 
     def app(self) -> FastAPI:
         """The HTTP surface."""
@@ -60,7 +82,7 @@ class EmbeddingReplica:
         @app.post("/v1/embeddings")
         async def embeddings(request: EmbeddingRequest) -> dict[str, Any]:
             texts = [request.input] if isinstance(request.input, str) else request.input
-            return self._to_openai(await self.embed(texts), sum(self._embedder.count_tokens(texts)))
+            return self._to_openai(await self.embed(texts), await self.count_tokens(texts))
 
         return app
 

@@ -84,9 +84,10 @@ class Plane:
                 await asyncio.sleep(self.pause_seconds)
             if self.in_stream:
                 yield f"data: {json.dumps({'error': self.in_stream})}\n\n"
+            end = {"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}
+            yield self._chunk(body, [end], tunesmith={"abstained": True})
             usage = {"prompt_tokens": 5, "completion_tokens": self.pieces, "total_tokens": 5 + self.pieces}
             yield self._chunk(body, [], usage=usage)
-            yield self._chunk(body, [], tunesmith={"abstained": True})
             yield "data: [DONE]\n\n"
         except asyncio.CancelledError:
             self.cancelled.set()

@@ -48,7 +48,7 @@ def test_unknown_urls_and_methods_are_said_in_the_openai_shape(http):
     assert missing.headers["x-request-id"].startswith("req_")
 
 
-def test_an_unexpected_failure_tells_nothing_but_its_request_id(http, monkeypatch):
+def test_an_unexpected_failure_tells_nothing_but_its_request_id(http, monkeypatch, caplog):
     def explode(*_args):
         raise RuntimeError("secret")
 
@@ -56,7 +56,11 @@ def test_an_unexpected_failure_tells_nothing_but_its_request_id(http, monkeypatc
     response = http.get("/v1/models")
     assert response.status_code == 500
     assert "secret" not in response.text
-    assert response.headers["x-request-id"] in response.json()["error"]["message"]
+    request_id = response.headers["x-request-id"]
+    assert request_id in response.json()["error"]["message"]
+    (logged,) = [record for record in caplog.records if record.name == "tunesmith.gateway"]
+    assert request_id in logged.getMessage()
+    assert "secret" in str(logged.exc_info)
 
 
 def test_models_are_base_versions_and_aliases(gateway_url, key, database, register):

@@ -45,6 +45,10 @@ class TwoChunks:
         return [Hit(chunk, 0.5, stores[0].name) for chunk in chunks][:top_k]
 
 
+def _event(chunk: dict[str, Any]) -> str:
+    return f"data: {json.dumps(chunk)}\n\n"
+
+
 class ScriptedEngine:
     """An engine that says what it is told to, in the shapes of the real one."""
 
@@ -65,7 +69,9 @@ class ScriptedEngine:
             return
         try:
             for word in self.words:
-                yield f"data: {json.dumps({**head, 'choices': [{'delta': {'content': word}}]})}\n\n"
+                yield _event({**head, "choices": [{"delta": {"content": word}, "finish_reason": None}]})
+            yield _event({**head, "choices": [{"delta": {}, "finish_reason": "stop"}]})
+            yield _event({**head, "choices": [], "usage": {"total_tokens": 9}})
             yield "data: [DONE]\n\n"
         except GeneratorExit:
             self.closed_early = True
@@ -141,16 +147,15 @@ async def test_prompt_holds_instructions_earlier_turns_and_sources(
     assert vectors.asked == [("acme/vs_1", "How much leave?", 1)]
 
 
-async def test_stream_ends_with_the_extension(client: httpx.AsyncClient) -> None:
-    events = (await _ask(client, stream=True)).text.split("\n\n")
-    assert events[-2:] == ["data: [DONE]", ""]
-    last = json.loads(events[-3].removeprefix("data: "))
-    assert (last["choices"], last["object"], last["id"]) == ([], "chat.completion.chunk", "chatcmpl-1")
-    assert last["tunesmith"]["citations"][0]["status"] == "verified"
-    said = [
-        json.loads(event.removeprefix("data: "))["choices"][0]["delta"]["content"] for event in events[:-3]
-    ]
-    assert said == ["27 ", "days ", "[1]"]
+async def test_the_chunk_that_ends_the_answer_carries_the_extension(client: httpx.AsyncClient) -> None:
+    *events, done, rest = (await _ask(client, stream=True)).text.split("\n\n")
+    assert (done, rest) == ("data: [DONE]", "")
+    *words, end, usage = [json.loads(event.removeprefix("data: ")) for event in events]
+    assert [chunk["choices"][0]["delta"]["content"] for chunk in words] == ["27 ", "days ", "[1]"]
+    assert not any("tunesmith" in chunk for chunk in words)
+    assert (end["choices"][0]["finish_reason"], end["id"]) == ("stop", "chatcmpl-1")
+    assert end["tunesmith"]["citations"][0]["status"] == "verified"
+    assert usage["usage"] == {"total_tokens": 9}
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import httpx
 import pytest
 
@@ -34,3 +37,35 @@ async def test_what_is_no_text_is_refused(client: httpx.AsyncClient) -> None:
 async def test_unknown_route_has_an_openai_body(client: httpx.AsyncClient) -> None:
     answer = await client.get("/nowhere")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, None)
+
+
+async def test_a_question_waits_for_a_slice_of_a_long_request_and_not_for_all() -> None:
+    embedder = Recording(dimensions=8)
+    replica = EmbeddingReplica(embedder)
+    long = asyncio.create_task(replica.embed([f"text {number}" for number in range(200)]))
+    await asyncio.sleep(0)
+    await replica.embed(["a question"])
+    assert embedder.asked.index(["a question"]) <= 2
+    assert len(await long) == 200
+
+
+async def test_a_cancelled_request_stops_after_its_slice() -> None:
+    embedder = Recording(dimensions=8)
+    replica = EmbeddingReplica(embedder)
+    long = asyncio.create_task(replica.embed([f"text {number}" for number in range(3200)]))
+    await replica.embed(["a question"])
+    long.cancel()
+    await replica.embed(["another"])
+    assert len(embedder.asked) < 10
+
+
+class Recording(HashingEmbedder):
+    """Remembers what it was asked for, in order."""
+
+    def __init__(self, dimensions: int) -> None:
+        super().__init__(dimensions=dimensions)
+        self.asked: list[list[str]] = []
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        self.asked.append(list(texts))
+        return super().embed(texts)
