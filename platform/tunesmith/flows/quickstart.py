@@ -6,6 +6,7 @@ up -> ingest -> build training data -> train -> ask -> evaluate -> change a docu
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -30,7 +31,7 @@ from tunesmith.evaluate.report import EvaluationReport
 from tunesmith.evaluate.run import run_evaluation
 from tunesmith.flows.ask import ask_platform
 from tunesmith.flows.down import take_down
-from tunesmith.flows.narration import Narrator
+from tunesmith.flows.narration import Narrator, typed
 from tunesmith.flows.quickstart_report import QuickstartReport, render_quickstart, write_quickstart
 from tunesmith.flows.up import Progress, bring_up
 from tunesmith.flows.updates import UpdateReport, ask_updates, load_updates
@@ -46,7 +47,8 @@ NUM_SAMPLES = 60
 """Questions of the evaluation; the recipe asks all of them."""
 CHANGED = "people/annual-leave.md"
 """The document that gets its July edition."""
-_NUM_STEPS = 8
+_NUM_STEPS = 6
+"""Between up and down."""
 
 Counted = Callable[[str], AbstractContextManager[Callable[[int], None]]]
 """From what is counted to a function that is called after each piece with the number of all pieces."""
@@ -90,13 +92,15 @@ def run_quickstart(
     Raises:
         PlatformError: any step failed; what this call started is down again.
     """
-    tell = Narrator(shown.console, num_steps=_NUM_STEPS - keep_running)
-    with _platform(home, tell, shown, keep_running=keep_running) as platform:
+    running = read_running(home)
+    starts, stops = running is None, running is None and not keep_running
+    tell = Narrator(shown.console, num_steps=_NUM_STEPS + starts + stops)
+    with _platform(home, tell, shown, running=running, keep_running=keep_running) as platform:
         corpus = lay_out_corpus(home)
         _ingest(corpus, home, tell)
         data = _build_data(corpus, home, tell, shown)
         version = _train(data, platform, home, tell, training)
-        _ask(platform, version, tell)
+        _ask(platform, version, home, tell)
         evaluation = _evaluate(platform, version, num_samples, home, tell, shown)
         update = _change(corpus, evaluation.config, version, home, tell)
         report = write_quickstart(evaluation, update, steps=tell.steps, model=version, home=home)
@@ -121,15 +125,14 @@ def lay_out_corpus(home: Home) -> Path:
 
 
 @contextmanager
-def _platform(home: Home, tell: Narrator, shown: Shown, *, keep_running: bool) -> Iterator[RunningPlatform]:
-    running = read_running(home)
+def _platform(
+    home: Home, tell: Narrator, shown: Shown, *, running: RunningPlatform | None, keep_running: bool
+) -> Iterator[RunningPlatform]:
     if running:
         tell.say(f"A platform runs on {home.root} already: {running.base_url}. It is used, and stays up.")
         yield running
         return
-    with tell.step(
-        "Start the platform: Ray, Milvus Lite, vLLM, the gateway", command=f"tunesmith up --home {home.root}"
-    ):
+    with tell.step("Start the platform: Ray, Milvus Lite, vLLM, the gateway", command=typed("up", home=home)):
         platform = bring_up(home, ServeConfig(port=_free_port()), progress=shown.parts)
         tell.say(f"{platform.base_url} answers, model {platform.model}")
     try:
@@ -138,9 +141,10 @@ def _platform(home: Home, tell: Narrator, shown: Shown, *, keep_running: bool) -
         take_down(home)
         raise
     if keep_running:
-        tell.say(f"Still up: {platform.base_url}, key in {platform.api_key_file}. `tunesmith down` stops it.")
+        down = typed("down", home=home)
+        tell.say(f"Still up: {platform.base_url}, key in {platform.api_key_file}. `{down}` stops it.")
         return
-    with tell.step("Stop everything", command=f"tunesmith down --home {home.root}"):
+    with tell.step("Stop everything", command=typed("down", home=home)):
         take_down(home)
 
 
@@ -154,7 +158,7 @@ def _free_port() -> int:
 
 
 def _ingest(corpus: Path, home: Home, tell: Narrator) -> None:
-    with tell.step("Put the documents into Milvus", command=_ingest_command(corpus)):
+    with tell.step("Put the documents into Milvus", command=_ingest_command(corpus, home)):
         tell.say(_ingest_again(corpus, home))
 
 
@@ -164,13 +168,13 @@ def _ingest_again(corpus: Path, home: Home) -> str:
         return run_ingest(config, home=home, progress=progress).summary()
 
 
-def _ingest_command(corpus: Path) -> str:
-    return f"tunesmith ingest {corpus} --recipe tiny/ingest-handbook --remove-missing"
+def _ingest_command(corpus: Path, home: Home) -> str:
+    return typed("ingest", corpus, "--recipe", "tiny/ingest-handbook", "--remove-missing", home=home)
 
 
 def _build_data(corpus: Path, home: Home, tell: Narrator, shown: Shown) -> Path:
     out = home.quickstart / "train.jsonl"
-    command = f"tunesmith data build documents --recipe tiny/build-handbook --out {out}"
+    command = typed("data", "build", "documents", "--recipe", "tiny/build-handbook", "--out", out, home=home)
     config = load_recipe("tiny/build-handbook", BuildDocumentsConfig, [f"store={STORE}"])
     made_from = out.with_suffix(".made-from")
     now = _hash_of(corpus, config)
@@ -199,7 +203,7 @@ def _train(
     data: Path, platform: RunningPlatform, home: Home, tell: Narrator, overrides: Sequence[str]
 ) -> str:
     given = [f"data.path={data}", f"model={platform.model}", *overrides]
-    command = f"tunesmith train tiny/handbook-lora {' '.join(f'--set {override}' for override in given)}"
+    command = typed("train", "tiny/handbook-lora", *_options(given), home=home)
     config = load_recipe("tiny/handbook-lora", TrainConfig, given)
     with tell.step("Fine-tune: Ray Train, DeepSpeed, LoRA", command=command):
         result = _run_training(config, home)
@@ -222,9 +226,9 @@ def _run_training(config: TrainConfig, home: Home) -> TrainResult:
         watcher.close()
 
 
-def _ask(platform: RunningPlatform, version: str, tell: Narrator) -> None:
+def _ask(platform: RunningPlatform, version: str, home: Home, tell: Narrator) -> None:
     question = load_updates(_questions("updates"), document=CHANGED)[0].question
-    command = f'tunesmith ask "{question}" --store {STORE} --model {version}'
+    command = typed("ask", question, "--store", STORE, "--model", version, home=home)
     with tell.step("Ask the new model under its name", command=command):
         answer = ask_platform(platform, question, stores=[STORE], model=version)
         tell.say(f"{question} {answer.text}")
@@ -236,9 +240,7 @@ def _evaluate(
     platform: RunningPlatform, version: str, num_samples: int, home: Home, tell: Narrator, shown: Shown
 ) -> EvaluationReport:
     given = [f"tuned={version}", f"base={platform.model}", f"num_samples={num_samples}", f"stores=[{STORE}]"]
-    command = (
-        f"tunesmith evaluate tiny/evaluate-handbook {' '.join(f'--set {override}' for override in given)}"
-    )
+    command = typed("evaluate", "tiny/evaluate-handbook", *_options(given), home=home)
     config = load_recipe("tiny/evaluate-handbook", EvaluateConfig, given)
     with tell.step("Ask held-out questions in every arm", command=command), shown.counted("answers") as count:
         report = run_evaluation(config, home=home, on_answer=count)
@@ -249,7 +251,8 @@ def _evaluate(
 def _change(corpus: Path, config: EvaluateConfig, version: str, home: Home, tell: Narrator) -> UpdateReport:
     updates = load_updates(_questions("updates"), document=CHANGED)
     edition = handbook_folder("2026-07") / CHANGED
-    command = f"cp {edition} {corpus / CHANGED} && {_ingest_command(corpus)}"
+    copy = shlex.join(["cp", str(edition), str(corpus / CHANGED)])
+    command = f"{copy} && {_ingest_command(corpus, home)}"
     with tell.step(f"Change {CHANGED}, ingest it again, ask before and after", command=command):
         before = ask_updates(updates, config, tuned=version, home=home)
         shutil.copyfile(edition, corpus / CHANGED)
@@ -258,6 +261,10 @@ def _change(corpus: Path, config: EvaluateConfig, version: str, home: Home, tell
         update = UpdateReport.of(updates, config, tuned=version, before=before, after=after)
         tell.say(update.verdict)
     return update
+
+
+def _options(overrides: Sequence[str]) -> list[str]:
+    return [word for override in overrides for word in ("--set", override)]
 
 
 def _questions(name: str) -> Path:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from tunesmith.assets import model_source
 from tunesmith.datasets.reading.conversation import Conversation, ConversationMaker, Shape
+from tunesmith.evaluate.intervals import Interval, wilson
 from tunesmith.rag.prompt import ABSTENTION
 
 # What retrieval puts before a reader: few short chunks.
@@ -27,25 +29,25 @@ SHAPES = {
 }
 
 
+_CONFIDENCE = 0.95
+_NUMBER = re.compile(r" \[\d+\]$")
+
+
 @dataclass(frozen=True, slots=True)
 class ReadingScore:
-    """Shares between 0 and 1.
+    """Shares between 0 and 1, each with its Wilson interval of 95%; None where nothing was asked.
 
     Attributes:
-        values: answerable questions whose value is exact.
+        values: answerable questions whose value is exact, whatever source it names.
         source_numbers: exact values that also carry the right source number.
         abstentions: unanswerable questions that were refused.
         false_abstentions: answerable questions that were refused.
-        num_answerable: answerable questions asked.
-        num_unanswerable: unanswerable questions asked.
     """
 
-    values: float
-    source_numbers: float
-    abstentions: float
-    false_abstentions: float
-    num_answerable: int
-    num_unanswerable: int
+    values: Interval | None
+    source_numbers: Interval | None
+    abstentions: Interval | None
+    false_abstentions: Interval | None
 
 
 def make_questions(shape: Shape, *, count: int, seed: int) -> list[Conversation]:
@@ -78,16 +80,17 @@ def score(conversations: Sequence[Conversation], answers: Sequence[str]) -> Read
         for conversation, answer in zip(conversations, answers, strict=True)
     ]
     answerable = [(turn, answer) for turn, answer in pairs if turn.value is not None]
-    unanswerable = [answer for turn, answer in pairs if turn.value is None]
-    exact = [(turn, answer) for turn, answer in answerable if answer.rpartition(" [")[0] == turn.value]
+    exact = [(turn, answer) for turn, answer in answerable if _NUMBER.sub("", answer) == turn.value]
     return ReadingScore(
-        values=len(exact) / len(answerable),
-        source_numbers=sum(answer == turn.answer for turn, answer in exact) / max(1, len(exact)),
-        abstentions=unanswerable.count(ABSTENTION) / len(unanswerable),
-        false_abstentions=sum(answer == ABSTENTION for _, answer in answerable) / len(answerable),
-        num_answerable=len(answerable),
-        num_unanswerable=len(unanswerable),
+        values=_share([_NUMBER.sub("", answer) == turn.value for turn, answer in answerable]),
+        source_numbers=_share([answer == turn.answer for turn, answer in exact]),
+        abstentions=_share([answer == ABSTENTION for turn, answer in pairs if turn.value is None]),
+        false_abstentions=_share([answer == ABSTENTION for _, answer in answerable]),
     )
+
+
+def _share(found: Sequence[bool]) -> Interval | None:
+    return wilson(sum(found), len(found), confidence=_CONFIDENCE) if found else None
 
 
 def measure(model: str, *, count: int, seed: int) -> dict[str, ReadingScore]:

@@ -22,7 +22,7 @@ class RetrievalOptions(StrictModel):
 
 
 class FileSearchTool(StrictModel):
-    """The OpenAI file_search tool, as far as it is served: what is not would widen the search if it were passed over."""
+    """The OpenAI file_search tool, as far as it is served: passing over the rest would widen the search."""
 
     type: Literal["file_search"]
     """Which tool it is."""

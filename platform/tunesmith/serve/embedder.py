@@ -18,7 +18,6 @@ from tunesmith.serve.applications import EMBED
 from tunesmith.serve.http_app import create_app
 from tunesmith.serve.options import EmbedderOptions
 
-
 Result = TypeVar("Result")
 
 _SLICE = 32

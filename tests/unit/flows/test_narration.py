@@ -1,9 +1,12 @@
 import io
+import shlex
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from tunesmith.flows.narration import Narrator
+from tunesmith.config.home import Home
+from tunesmith.flows.narration import Narrator, typed
 
 
 @pytest.fixture
@@ -29,3 +32,12 @@ def test_a_failed_step_is_not_done(out: io.StringIO) -> None:
         raise RuntimeError
     assert not tell.steps
     assert "done" not in out.getvalue()
+
+
+def test_a_command_can_be_pasted_into_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNESMITH_HOME", str(tmp_path / "usual"))
+    usual, other = Home.locate(None), Home.locate(tmp_path / "an other")
+    assert typed("ask", "How many days?", "--set", "stores=[a]", home=usual) == (
+        "tunesmith ask 'How many days?' --set 'stores=[a]'"
+    )
+    assert shlex.split(typed("up", home=other)) == ["tunesmith", "up", "--home", str(other.root)]
