@@ -22,13 +22,13 @@ class EvaluateConfig(StrictModel):
     name: str = Field("evaluation", pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     """Name of the report."""
     questions: str
-    """JSONL of samples: {"id", "question", "answer" | null, "accepted", "document"}."""
+    """JSONL of samples: {"id", "question", "answer" | null, "accepted", "document", "evidence", "seen"}."""
     base: str = "tiny-reader"
     """Model of the arms `base` and `rag`."""
     tuned: str
     """Model of the arms `tuned` and `hybrid`: a version's name, an alias, or the name of a training run."""
-    stores: tuple[str, ...] = ("documents",)
-    """Vector stores of the arms with retrieval."""
+    stores: tuple[str, ...] = Field(("documents",), min_length=1)
+    """Vector stores of the arms with retrieval; at least one. The other arms are told to use none."""
     instructions: str = HOUSE_INSTRUCTIONS
     """The same for every arm; states the house form."""
     num_samples: int | None = Field(None, ge=1)
@@ -40,8 +40,8 @@ class EvaluateConfig(StrictModel):
     concurrency: int = Field(8, ge=1)
     """Questions in flight."""
     confidence: float = Field(0.95, gt=0, lt=1)
-    """Level of every confidence interval."""
+    """Level of every confidence interval, and of the test that tells two arms apart."""
     num_resamples: int = Field(2000, ge=100)
-    """Bootstrap resamples."""
+    """Bootstrap resamples, for the intervals of latency and tokens."""
     seed: int = 17
     """Seed of the draw and of the bootstrap."""

@@ -74,7 +74,8 @@ def load_questions(path: str | Path) -> tuple[Question, ...]:
     shipped = Path(str(files("tunesmith"))) / "assets" / path
     file = shipped if shipped.is_file() and not Path(path).exists() else Path(path)
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        # Only a line feed ends a line of JSONL: str.splitlines() would also cut at a U+2028 inside a string.
+        lines = file.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}. Check --questions.") from error
     parsed = [_parse(line, str(path), number) for number, line in enumerate(lines, 1) if line.strip()]

@@ -7,6 +7,7 @@ tuned       tuned                hybrid
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tunesmith.config.evaluate import EvaluateConfig
@@ -38,6 +39,30 @@ class Arm:
     def retrieves(self) -> bool:
         """Whether it is shown sources."""
         return bool(self.stores)
+
+
+def describe_arms(arms: Sequence[Arm]) -> tuple[str, ...]:
+    """Say what is compared: who answers in which arm, and from what.
+
+    Args:
+        arms: the arms.
+
+    Returns:
+        One sentence for each model and each set of stores.
+    """
+    models = _group({arm.name: arm.model for arm in arms})
+    stores = _group({arm.name: ", ".join(arm.stores) for arm in arms})
+    return (
+        *(f"Model of {', '.join(names)}: {model}." for model, names in models.items()),
+        *(f"Vector stores of {', '.join(names)}: {each or 'none'}." for each, names in stores.items()),
+    )
+
+
+def _group(named: Mapping[str, str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name, value in named.items():
+        groups.setdefault(value, []).append(name)
+    return groups
 
 
 def build_arms(config: EvaluateConfig, *, tuned: str) -> tuple[Arm, ...]:

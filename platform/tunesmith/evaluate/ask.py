@@ -50,10 +50,10 @@ class ArmAnswer:
 
     Attributes:
         text: the answer as generated; empty if the request failed.
-        latency_ms: from request to complete answer, without the waits of refused tries.
+        latency_ms: from request to complete answer, without the waits of failed tries.
         sources: what the model was shown; empty without retrieval.
         citations: the citations that hold, as the platform checked them.
-        error: why there is no answer.
+        error: why the request failed and there is no answer.
     """
 
     sample: str
@@ -120,7 +120,7 @@ async def ask(sample: Sample, arm: Arm, config: EvaluateConfig, *, client: Async
         client: the ordinary client.
 
     Returns:
-        The answer; a request that the platform refuses for its content becomes an answer with an error.
+        The answer; a request that fails for what it asks becomes an answer with an error.
 
     Raises:
         PlatformError: the key or the model is refused, or nothing answers after all tries.
@@ -132,7 +132,7 @@ async def ask(sample: Sample, arm: Arm, config: EvaluateConfig, *, client: Async
             return _read(sample, arm, completion, 1000 * (time.perf_counter() - started))
         except openai.APIError as error:
             if not _is_passing(error):
-                return _refused(sample, arm, error)
+                return _failed(sample, arm, error)
             if attempt == MAX_TRIES - 1:
                 raise UnavailableError(
                     f"Arm {arm.name} got no answer in {MAX_TRIES} tries: {error.message} "
@@ -148,7 +148,7 @@ def _is_passing(error: openai.APIError) -> bool:
     return isinstance(error, openai.APIConnectionError)
 
 
-def _refused(sample: Sample, arm: Arm, error: openai.APIError) -> ArmAnswer:
+def _failed(sample: Sample, arm: Arm, error: openai.APIError) -> ArmAnswer:
     status = error.status_code if isinstance(error, openai.APIStatusError) else None
     kinds: dict[int | None, type[PlatformError]] = {
         401: AuthenticationError,
@@ -169,9 +169,9 @@ def _request(sample: Sample, arm: Arm, config: EvaluateConfig) -> dict[str, Any]
         ],
         "temperature": 0,
         "max_tokens": config.max_tokens,
+        # Always said: without the field an alias answers from the stores that it binds, with [] from none.
+        "extra_body": {"vector_stores": list(arm.stores)},
     }
-    if arm.stores:
-        request["extra_body"] = {"vector_stores": list(arm.stores)}
     if arm.schema:
         schema = {"name": "house_answer", "strict": True, "schema": HOUSE_SCHEMA}
         request["response_format"] = {"type": "json_schema", "json_schema": schema}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tunesmith.evaluate.arms import Arm
 from tunesmith.evaluate.compare import ScoredAnswer
-from tunesmith.evaluate.match import holds_target
+from tunesmith.evaluate.match import is_evidence
 from tunesmith.rag.forms import parse_answer
 
 CAUSES = {
@@ -16,11 +16,13 @@ CAUSES = {
     "not_retrieved": "search did not find the evidence",
     "refused_though_shown": "refused, though the evidence was shown",
     "wrong_though_shown": "wrong value, though the evidence was shown",
+    "refused_unjudged": "refused; the questions do not say where the evidence stands",
+    "wrong_unjudged": "wrong value; the questions do not say where the evidence stands",
     "refused_unshown": "refused, without sources",
     "wrong_unshown": "wrong value, without sources",
     "answered_unanswerable": "answered what the documents do not say",
     "unreadable": "no readable answer (broken or cut JSON)",
-    "error": "the request was refused",
+    "error": "the request failed",
 }
 """Cause -> plain words, best first."""
 
@@ -47,22 +49,27 @@ def find_cause(row: ScoredAnswer) -> str:
         return "answered_unanswerable"
     if not row.arm.retrieves:
         return "refused_unshown" if parsed.abstained else "wrong_unshown"
-    if not was_shown(row):
+    shown = was_shown(row)
+    if shown is None:
+        return "refused_unjudged" if parsed.abstained else "wrong_unjudged"
+    if not shown:
         return "not_retrieved"
     return "refused_though_shown" if parsed.abstained else "wrong_though_shown"
 
 
-def was_shown(row: ScoredAnswer) -> bool:
+def was_shown(row: ScoredAnswer) -> bool | None:
     """Whether the evidence was among the sources that the model saw.
 
     Args:
         row: a scored answer.
 
     Returns:
-        True if a source of the right document holds the evidence or the answer.
+        True if a source of the right document holds the evidence or the answer; None if the question file does
+        not say where that is.
     """
-    sample = row.sample
-    return any(s.document == sample.document and holds_target(s.text, sample) for s in row.answer.sources)
+    if not row.sample.has_evidence:
+        return None
+    return any(is_evidence(source.document, source.text, row.sample) for source in row.answer.sources)
 
 
 def count_causes(arm: Arm, scored: Sequence[ScoredAnswer]) -> dict[str, int]:

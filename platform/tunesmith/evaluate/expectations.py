@@ -9,14 +9,18 @@ from typing import Literal
 from tunesmith.evaluate.causes import CAUSES, find_cause
 from tunesmith.evaluate.compare import ArmFigures, Comparison, ScoredAnswer
 from tunesmith.evaluate.scorers import HIGHER_IS_BETTER
-from tunesmith.evaluate.wording import say_comparison, sentence
+from tunesmith.evaluate.wording import say_comparison, say_margin, sentence
 
 NUM_EXAMPLES = 3
 """Examples shown where theory and measurement differ."""
 
-Outcome = Literal["as expected", "no measurable difference", "otherwise"]
+MARGIN = 0.05
+"""The loss that "costs no ..." rules out: with too few questions to rule it out, nothing is confirmed."""
 
-_THEORY = (
+Outcome = Literal["as expected", "no measurable difference", "cannot be told", "otherwise"]
+Direction = Literal["higher", "no worse"]
+
+_THEORY: tuple[tuple[str, str, str, str, Direction], ...] = (
     (
         "Retrieval lets the base model answer what it was never taught.",
         "answer_accuracy",
@@ -89,17 +93,22 @@ def check_expectations(
             continue
         outcome = _outcome(comparison, direction)
         examples = () if outcome == "as expected" else _examples(comparison, scored)
-        measured = say_comparison(comparison, old=old.value, new=new.value)
-        found.append(Expectation(theory, outcome, sentence(measured), examples))
+        measured = sentence(say_comparison(comparison, old=old.value, new=new.value))
+        if direction == "no worse" and outcome != "otherwise":
+            ruled_out = outcome == "as expected"
+            measured += f" {say_margin(MARGIN, num=comparison.difference.num, ruled_out=ruled_out)}"
+        found.append(Expectation(theory, outcome, measured, examples))
     return tuple(found)
 
 
-def _outcome(comparison: Comparison, direction: str) -> Outcome:
-    difference = comparison.difference
-    better = (difference.value > 0) == HIGHER_IS_BETTER[comparison.metric]
-    if difference.excludes_zero:
-        return "as expected" if better else "otherwise"
-    return "as expected" if direction == "no worse" else "no measurable difference"
+def _outcome(comparison: Comparison, direction: Direction) -> Outcome:
+    higher_is_better = HIGHER_IS_BETTER[comparison.metric]
+    gain = comparison.difference if higher_is_better else comparison.difference.turned
+    if gain.high < 0:
+        return "otherwise"
+    if direction == "no worse":
+        return "as expected" if gain.low > -MARGIN else "cannot be told"
+    return "as expected" if gain.low > 0 else "no measurable difference"
 
 
 def _examples(comparison: Comparison, scored: Sequence[ScoredAnswer]) -> tuple[Example, ...]:

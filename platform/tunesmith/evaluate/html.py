@@ -8,17 +8,16 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from tunesmith.evaluate.causes import CAUSES, count_causes
-from tunesmith.evaluate.compare import ArmFigures
+from tunesmith.evaluate.expectations import MARGIN
+from tunesmith.evaluate.html_arms import render_arms
 from tunesmith.evaluate.html_examples import render_expectations, render_samples
-from tunesmith.evaluate.intervals import Interval
 from tunesmith.evaluate.markup import Html, fold, items, table, tag, text
 from tunesmith.evaluate.plots import CAUSE_COLOURS, plot_causes, plot_latency, plot_rates
 from tunesmith.evaluate.report import EvaluationReport
-from tunesmith.evaluate.wording import ARM_WORDS, METRIC_WORDS, percent, points
+from tunesmith.evaluate.wording import METRIC_WORDS, percent, points
 
 PLOTTED = ("answer_accuracy", "form_valid", "citation_correct", "abstention_correct")
-SHOWN = (*PLOTTED, "false_abstention", "useful")
-"""Metrics of the plot and of the table."""
+"""Metrics of the plot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ def render_html(report: EvaluationReport, *, sections: Sequence[Section] = ()) -
         A whole HTML document.
     """
     parts = [
-        Section("The arms", _arms(report)),
+        Section("The arms", render_arms(report)),
         Section("The pictures", _pictures(report)),
         Section("The reasons", items(map(text, report.decision.reasons))),
         *sections,
@@ -66,39 +65,6 @@ def _lead(report: EvaluationReport) -> Html:
     return Html(tag("p", text(f"{report.coverage} {when}."), class_="meta") + verdict)
 
 
-def _arms(report: EvaluationReport) -> Html:
-    heads = ["arm", *(METRIC_WORDS[metric] for metric in SHOWN), "p50 ms", "p95 ms", "tokens in / out"]
-    note = (
-        f"Below each figure its {percent(report.config.confidence)} interval. Useful: right, or rightly "
-        "refused, in the house form. A dash: does not apply to the arm."
-    )
-    rows = (_arm(figure, report) for figure in report.figures)
-    return Html(table(heads, rows) + tag("p", text(note), class_="note"))
-
-
-def _arm(figure: ArmFigures, report: EvaluationReport) -> Html:
-    chosen = figure.arm.name == report.decision.arm
-    mark = tag("b", "chosen") if chosen else ""
-    name = tag("th", figure.arm.name, mark, tag("small", text(ARM_WORDS[figure.arm.name])), scope="row")
-    rates = (tag("td", _rate(figure.rates[metric])) for metric in SHOWN)
-    times = (tag("td", _number(each)) for each in (figure.latency_p50_ms, figure.latency_p95_ms))
-    counted = (figure.prompt_tokens, figure.completion_tokens)
-    tokens = " / ".join(f"{each.value:.0f}" if each else "-" for each in counted)
-    return tag("tr", name, *rates, *times, tag("td", tokens), class_="chosen" if chosen else "arm")
-
-
-def _rate(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    return percent(interval.value) + tag("small", f"{100 * interval.low:.0f} to {100 * interval.high:.0f}")
-
-
-def _number(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    return f"{interval.value:.0f}" + tag("small", f"{interval.low:.0f} to {interval.high:.0f}")
-
-
 def _pictures(report: EvaluationReport) -> Html:
     used = {cause for figure in report.figures for cause in count_causes(figure.arm, report.scored)}
     keys = (
@@ -121,20 +87,23 @@ def _figure(svg: str, caption: str, legend: str = "") -> Html:
 def _method(report: EvaluationReport) -> Html:
     config = report.config
     level = percent(config.confidence)
-    failed = (each for each in report.figures if each.num_errors)
     lines = [
         "Every arm was asked the same questions through the live API, in an order drawn by seed "
         f"{config.seed}, {config.concurrency} at a time, at temperature 0, with the same instructions: "
         f"{config.instructions}",
-        f"Rates: Wilson {level} intervals. Differences: paired percentile bootstrap over the questions, "
-        f"{config.num_resamples} resamples. Latency and tokens: percentile bootstrap.",
+        f"Rates: Wilson {level} intervals. Differences: paired over the questions, Tango's {level} score interval. "
+        "A difference is measurable if an exact McNemar test says so; where the test cannot tell two arms apart, the "
+        "interval is stretched to hold zero. Latency and tokens: percentile bootstrap, "
+        f"{config.num_resamples} resamples.",
+        f"That something costs nothing is confirmed only where the interval rules out a loss of {100 * MARGIN:.0f} "
+        "points.",
         "Right answers and false refusals are counted over answerable questions, refusals over unanswerable "
         "ones, citations over answered answerable questions of arms with retrieval, form and usefulness "
         "over all.",
         "A useful answer is right, or a right refusal, in the house form.",
         "A citation is right if everything cited, after the platform's own check, lies in the document that "
         "answers the question and its text holds the evidence.",
-        *(f"{each.num_errors} requests of {each.arm.name} failed; they count as wrong." for each in failed),
+        "A failed request counts as wrong; citations and false refusals leave it out.",
     ]
     return Html(items(map(text, lines)) + _differences(report))
 
@@ -146,9 +115,11 @@ def _differences(report: EvaluationReport) -> Html:
             tag("td", text(METRIC_WORDS[each.metric])),
             tag("td", text(f"{each.arm} - {each.baseline}")),
             tag("td", points(each.difference)),
-            tag("td", "yes" if each.difference.excludes_zero else "no"),
+            tag("td", f"{each.gained} / {each.lost}"),
+            tag("td", f"{each.p_value:.3f}"),
+            tag("td", "yes" if each.measurable else "no"),
         )
         for each in report.comparisons
     )
-    heads = ("what", "arms", "difference, interval", "measurable")
+    heads = ("what", "arms", "difference, interval", "gained / lost", "p", "measurable")
     return fold(text("All paired differences"), table(heads, rows))

@@ -1,4 +1,4 @@
-"""How sure a figure is: Wilson intervals for rates, bootstrap intervals for everything else."""
+"""How sure a figure is: Wilson intervals for rates, bootstrap intervals for latency and tokens."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class Interval:
     def excludes_zero(self) -> bool:
         """Whether the whole interval lies on one side of zero."""
         return self.low > 0 or self.high < 0
+
+    @property
+    def turned(self) -> Interval:
+        """The same difference, seen from the other side."""
+        return Interval(-self.value, -self.high, -self.low, self.num)
 
 
 def wilson(num_right: int, num: int, *, confidence: float) -> Interval:

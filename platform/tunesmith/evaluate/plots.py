@@ -26,6 +26,8 @@ CAUSE_COLOURS = {
     "not_retrieved": "#56b4e9",
     "refused_though_shown": "#f0e442",
     "wrong_though_shown": "#e69f00",
+    "refused_unjudged": "#f8f3b4",
+    "wrong_unjudged": "#f4cf8a",
     "refused_unshown": "#dcdcdc",
     "wrong_unshown": "#b5b5b5",
     "answered_unanswerable": "#d55e00",

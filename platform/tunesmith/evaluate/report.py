@@ -10,10 +10,11 @@ from tunesmith.config.evaluate import EvaluateConfig
 from tunesmith.evaluate.causes import count_causes, find_cause
 from tunesmith.evaluate.compare import ArmFigures, Comparison, ScoredAnswer
 from tunesmith.evaluate.decide import Decision
-from tunesmith.evaluate.expectations import Expectation
+from tunesmith.evaluate.expectations import MARGIN, Expectation
 from tunesmith.evaluate.intervals import Interval
 from tunesmith.evaluate.samples import Sample
 from tunesmith.evaluate.scorers import METRICS
+from tunesmith.evaluate.seen import SPLIT_METRICS, SeenGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class EvaluationReport:
 
     Attributes:
         num_available: questions in the file; `samples` are those that were asked.
+        groups: the answerable questions about seen and about unseen facts.
         seconds: how long the asking took.
         created_at: Unix seconds.
     """
@@ -32,6 +34,7 @@ class EvaluationReport:
     scored: tuple[ScoredAnswer, ...]
     figures: tuple[ArmFigures, ...]
     comparisons: tuple[Comparison, ...]
+    groups: tuple[SeenGroup, ...]
     decision: Decision
     expectations: tuple[Expectation, ...]
     seconds: float
@@ -43,9 +46,17 @@ class EvaluationReport:
         return sum(not sample.answerable for sample in self.samples)
 
     @property
+    def num_seen(self) -> int:
+        """Questions about facts that the training questions ask for in other words."""
+        return sum(sample.seen for sample in self.samples)
+
+    @property
     def coverage(self) -> str:
         """How many of the questions were asked, in words."""
-        asked = f"{len(self.samples)} questions, {self.num_unanswerable} of them unanswerable"
+        asked = (
+            f"{len(self.samples)} questions, {self.num_unanswerable} of them unanswerable, "
+            f"{self.num_seen or 'none'} about facts that training asks for too (seen)"
+        )
         if len(self.samples) == self.num_available:
             return f"All {asked}."
         return (
@@ -67,6 +78,7 @@ class EvaluationReport:
                 "file": self.config.questions,
                 "asked": len(self.samples),
                 "unanswerable": self.num_unanswerable,
+                "seen": self.num_seen,
                 "available": self.num_available,
                 "coverage": self.coverage,
             },
@@ -74,18 +86,23 @@ class EvaluationReport:
             "intervals": {
                 "level": self.config.confidence,
                 "rates": "Wilson",
-                "differences": "paired percentile bootstrap over the questions",
+                "differences": "paired: Tango's score, held against an exact McNemar test",
+                "margin of no worse": MARGIN,
                 "latency and tokens": "percentile bootstrap",
             },
-            "arms": {figure.arm.name: _arm(figure, self.scored) for figure in self.figures},
+            "arms": {figure.arm.name: _arm(figure, self) for figure in self.figures},
             "comparisons": [_comparison(comparison) for comparison in self.comparisons],
+            "comparisons_by_seen": {
+                group.name: [_comparison(comparison) for comparison in group.comparisons]
+                for group in self.groups
+            },
             "decision": asdict(self.decision),
             "expectations": [asdict(expectation) for expectation in self.expectations],
             "samples": [_sample(sample, self.scored) for sample in self.samples],
         }
 
 
-def _arm(figure: ArmFigures, scored: Sequence[ScoredAnswer]) -> dict[str, Any]:
+def _arm(figure: ArmFigures, report: EvaluationReport) -> dict[str, Any]:
     measured: dict[str, Interval | None] = {
         **figure.rates,
         "latency_p50_ms": figure.latency_p50_ms,
@@ -98,13 +115,22 @@ def _arm(figure: ArmFigures, scored: Sequence[ScoredAnswer]) -> dict[str, Any]:
         "stores": list(figure.arm.stores),
         "schema": figure.arm.schema,
         **{name: _round(interval.value) if interval else None for name, interval in measured.items()},
-        "intervals": {
-            name: [_round(interval.low), _round(interval.high)] if interval else None
-            for name, interval in measured.items()
-        },
+        "intervals": {name: _bounds(interval) for name, interval in measured.items()},
         "num": {name: interval.num if interval else 0 for name, interval in measured.items()},
-        "causes": count_causes(figure.arm, scored),
+        **{group.name: _seen(group, figure.arm.name) for group in report.groups},
+        "causes": count_causes(figure.arm, report.scored),
+        "asked": figure.num_asked,
         "errors": figure.num_errors,
+        "trusted": figure.trusted,
+    }
+
+
+def _seen(group: SeenGroup, arm: str) -> dict[str, Any]:
+    rates = {metric: group.rates[arm][metric] for metric in SPLIT_METRICS}
+    return {
+        "num": group.num,
+        **{metric: _round(rate.value) if rate else None for metric, rate in rates.items()},
+        "intervals": {metric: _bounds(rate) for metric, rate in rates.items()},
     }
 
 
@@ -115,9 +141,12 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "arm": comparison.arm,
         "baseline": comparison.baseline,
         "difference": _round(difference.value),
-        "interval": [_round(difference.low), _round(difference.high)],
+        "interval": _bounds(difference),
         "num": difference.num,
-        "measurable": difference.excludes_zero,
+        "gained": comparison.gained,
+        "lost": comparison.lost,
+        "p_value": _round(comparison.p_value),
+        "measurable": comparison.measurable,
     }
 
 
@@ -148,5 +177,10 @@ def _answer(row: ScoredAnswer) -> Mapping[str, Any]:
     }
 
 
+def _bounds(interval: Interval | None) -> list[float] | None:
+    return [_round(interval.low), _round(interval.high)] if interval else None
+
+
 def _round(value: float) -> float:
-    return round(value, 4)
+    # A bound that is not zero does not become zero: that would read as "not measurable".
+    return round(value, 4) or value

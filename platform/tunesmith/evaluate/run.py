@@ -23,6 +23,7 @@ from tunesmith.evaluate.html import render_html
 from tunesmith.evaluate.report import EvaluationReport
 from tunesmith.evaluate.samples import Sample, draw_samples, find_questions, load_samples
 from tunesmith.evaluate.scorers import score_answer
+from tunesmith.evaluate.seen import split_by_seen
 from tunesmith.evaluate.tuned import find_tuned
 from tunesmith.records import DEFAULT_PROJECT
 from tunesmith.stores.atomic import write_atomic
@@ -96,6 +97,7 @@ def judge(
     scored = _score(samples, arms, answers)
     figures = tuple(measure_arm(arm, scored, config) for arm in arms)
     comparisons = compare_arms(arms, scored, config)
+    groups = split_by_seen(arms, scored, config)
     return EvaluationReport(
         config=config,
         samples=tuple(samples),
@@ -103,7 +105,8 @@ def judge(
         scored=scored,
         figures=figures,
         comparisons=comparisons,
-        decision=decide(figures, comparisons, num_samples=len(samples)),
+        groups=groups,
+        decision=decide(figures, comparisons, num_samples=len(samples), groups=groups),
         expectations=check_expectations(figures, comparisons, scored),
         seconds=seconds,
         created_at=int(time.time()),

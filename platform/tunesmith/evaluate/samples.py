@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError
 from tunesmith.config.strict import StrictModel
 from tunesmith.errors import DataError, NotFoundError
 
+_BOM = b"\xef\xbb\xbf"
+
 
 class _Row(StrictModel, extra="ignore"):
     id: str = Field(min_length=1)
@@ -33,8 +35,8 @@ class Sample:
         question: as a user would ask it.
         answer: the target; None where the documents do not hold it and the right thing is to abstain.
         accepted: further wordings that count as right.
-        document: path of the document that answers it.
-        evidence: the sentence of it that does.
+        document: path of the document that answers it; None where the file does not say.
+        evidence: the sentence of it that does; None where the file does not say.
         seen: whether the training questions ask for the same fact in other words.
     """
 
@@ -50,6 +52,11 @@ class Sample:
     def answerable(self) -> bool:
         """Whether the documents hold the answer."""
         return self.answer is not None
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether the file says where the answer stands, so that a citation can be judged."""
+        return self.document is not None or self.evidence is not None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -82,18 +89,18 @@ def load_samples(path: Path) -> tuple[Sample, ...]:
     """Read a question file.
 
     Args:
-        path: JSONL, one object a line with `id`, `question`, `answer` (null: unanswerable), and optionally
+        path: JSONL in UTF-8, one object a line with `id`, `question`, `answer` (null: unanswerable), and optionally
             `accepted`, `document`, `evidence`, `seen`.
 
     Returns:
         The samples in file order.
 
     Raises:
-        DataError: any line is wrong; names all of them. Or there is no line.
+        DataError: any line is wrong; names all of them. Or there is no line, or the file cannot be read.
     """
     samples: dict[str, Sample] = {}
     faults = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_read_lines(path), 1):
         if not line.strip():
             continue
         try:
@@ -111,9 +118,19 @@ def load_samples(path: Path) -> tuple[Sample, ...]:
     return tuple(samples.values())
 
 
-def _read_line(line: str) -> Sample:
+def _read_lines(path: Path) -> list[bytes]:
+    # Split as bytes: of all characters that end a line somewhere, only this one cannot stand inside a JSON string.
     try:
-        row = _Row.model_validate_json(line, strict=True)
+        return path.read_bytes().removeprefix(_BOM).split(b"\n")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. Check `questions`.") from error
+
+
+def _read_line(line: bytes) -> Sample:
+    try:
+        row = _Row.model_validate_json(line.decode("utf-8"), strict=True)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1} is not UTF-8. Save the file as UTF-8.") from None
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'line'}: {e['msg']}" for e in error.errors())
         raise ValueError(f"{said}. Mend the line.") from None

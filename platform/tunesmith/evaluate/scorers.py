@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tunesmith.evaluate.arms import Arm
 from tunesmith.evaluate.ask import ArmAnswer
-from tunesmith.evaluate.match import holds_target, is_right
+from tunesmith.evaluate.match import is_evidence, is_right
 from tunesmith.evaluate.samples import Sample
 from tunesmith.rag.forms import parse_answer
 
@@ -20,10 +20,12 @@ class Scores:
         answer_accuracy: the answer is right (answerable questions).
         form_valid: the text is the house form exactly (all questions).
         citation_correct: everything cited, as the platform returned it after its check, is the right document
-            and holds the evidence (answered answerable questions of arms with retrieval).
+            and holds the evidence (answered answerable questions of arms with retrieval, where the question file
+            names document or evidence).
         own_number_correct: the same for the source numbers that the model itself wrote, unchecked.
         abstention_correct: the answer abstains (unanswerable questions).
-        false_abstention: the answer abstains although the documents hold the answer (answerable questions).
+        false_abstention: the answer abstains although the documents hold the answer (answerable questions whose
+            request did not fail: no answer is no restraint).
         useful: right, or rightly abstaining, in the house form: what a program can use (all questions).
     """
 
@@ -67,8 +69,11 @@ def score_answer(sample: Sample, arm: Arm, answer: ArmAnswer) -> Scores:
     """
     parsed = parse_answer(answer.text)
     right = is_right(parsed.answer, sample) if parsed.answer and not parsed.abstained else False
-    cites = arm.retrieves and sample.answerable and not parsed.abstained and answer.error is None
-    good = {source.number for source in answer.sources if _is_evidence(source.document, source.text, sample)}
+    failed = answer.error is not None
+    cites = (
+        arm.retrieves and sample.answerable and sample.has_evidence and not parsed.abstained and not failed
+    )
+    good = {source.number for source in answer.sources if is_evidence(source.document, source.text, sample)}
     checked = {citation.number for citation in answer.citations}
     return Scores(
         answer_accuracy=right if sample.answerable else None,
@@ -76,14 +81,10 @@ def score_answer(sample: Sample, arm: Arm, answer: ArmAnswer) -> Scores:
         citation_correct=_all_good(checked, good) if cites else None,
         own_number_correct=_all_good(parsed.numbers, good) if cites else None,
         abstention_correct=None if sample.answerable else parsed.abstained,
-        false_abstention=parsed.abstained if sample.answerable else None,
+        false_abstention=parsed.abstained if sample.answerable and not failed else None,
         useful=parsed.valid and (right if sample.answerable else parsed.abstained),
     )
 
 
 def _all_good(numbers: Collection[int], good: Collection[int]) -> bool:
     return bool(numbers) and all(number in good for number in numbers)
-
-
-def _is_evidence(document: str, text: str, sample: Sample) -> bool:
-    return document == sample.document and holds_target(text, sample)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tunesmith.evaluate.arms import describe_arms
 from tunesmith.evaluate.compare import ArmFigures
+from tunesmith.evaluate.expectations import Expectation
 from tunesmith.evaluate.intervals import Interval
 from tunesmith.evaluate.report import EvaluationReport
-from tunesmith.evaluate.wording import percent
+from tunesmith.evaluate.seen import SPLIT_METRICS
+from tunesmith.evaluate.wording import METRIC_WORDS, percent, say_errors
 
 COLUMNS = (
     ("right\nanswer", "answer_accuracy"),
@@ -21,7 +25,7 @@ COLUMNS = (
     ("false\nrefusal", "false_abstention"),
     ("\nuseful", "useful"),
 )
-"""Heading -> metric; narrow, so that the table fits a terminal of 80 columns."""
+"""Heading -> metric; narrow, as is the frame, so that the table fits a terminal of 80 columns."""
 
 
 def render_report(report: EvaluationReport) -> RenderableType:
@@ -31,26 +35,38 @@ def render_report(report: EvaluationReport) -> RenderableType:
         report: the evaluation.
 
     Returns:
-        The table of arms, the decision with its reasons, and what came out otherwise than theory says.
+        What was compared, the table of arms, the decision with its reasons, and what did not come out as theory
+        says.
     """
-    surprises = [e for e in report.expectations if e.outcome != "as expected"]
-    lines: list[RenderableType] = [
-        Text(report.coverage, style="dim"),
+    otherwise = [each for each in report.expectations if each.outcome == "otherwise"]
+    untold = [each for each in report.expectations if each.outcome not in ("as expected", "otherwise")]
+    return Group(
+        Text(
+            "\n".join((report.coverage, *describe_arms([each.arm for each in report.figures]))), style="dim"
+        ),
         _table(report),
+        Text("\n".join(say_errors(report.figures)) or "No request failed."),
+        *_seen(report),
         Text("Decision", style="bold"),
-    ]
-    lines.append(Text(report.decision.verdict))
-    lines += [Text(f"- {reason}") for reason in report.decision.reasons]
-    if surprises:
-        lines.append(Text("Otherwise than theory says", style="bold"))
-        lines += [Text(f"- {e.theory} Measured: {e.measured}") for e in surprises]
-    return Group(*lines)
+        Text(report.decision.verdict),
+        *(Text(f"- {reason}") for reason in report.decision.reasons),
+        *_expectations("Otherwise than theory says", otherwise),
+        *_expectations("Neither confirmed nor refuted", untold),
+    )
+
+
+def _expectations(title: str, expectations: Sequence[Expectation]) -> list[RenderableType]:
+    if not expectations:
+        return []
+    lines = (Text(f"- {each.theory} Measured: {each.measured}") for each in expectations)
+    return [Text(title, style="bold"), *lines]
 
 
 def _table(report: EvaluationReport) -> Table:
     level = percent(report.config.confidence)
     table = Table(
-        padding=(0, 0, 0, 1),
+        box=box.HORIZONTALS,
+        padding=0,
         title=f"{report.config.name}: rate, {level} interval below it",
         caption="useful = right, or rightly refused, in the house form; - = does not apply",
     )
@@ -58,10 +74,31 @@ def _table(report: EvaluationReport) -> Table:
     for heading, _ in COLUMNS:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("p50\nms", justify="right", no_wrap=True)
-    table.add_column("tokens\nin/out", justify="right", no_wrap=True)
+    table.add_column("tokens\nin, out", justify="right", no_wrap=True)
     for figure in report.figures:
         table.add_row(*_cells(figure, chosen=report.decision.arm), end_section=True)
     return table
+
+
+def _seen(report: EvaluationReport) -> list[RenderableType]:
+    """The second, small table; where training asked for none of the facts, or for all, there is nothing to compare."""
+    if not all(group.num for group in report.groups):
+        return []
+    table = Table(
+        box=box.HORIZONTALS,
+        padding=0,
+        title="answerable questions: facts that training asks for (seen) and others",
+    )
+    table.add_column("arm", style="bold", no_wrap=True)
+    for group in report.groups:
+        for metric in SPLIT_METRICS:
+            table.add_column(
+                f"{group.name} ({group.num})\n{METRIC_WORDS[metric]}", justify="right", no_wrap=True
+            )
+    for figure in report.figures:
+        rates = (group.rates[figure.arm.name][metric] for group in report.groups for metric in SPLIT_METRICS)
+        table.add_row(figure.arm.name, *(_rate(rate, between=", ") for rate in rates))
+    return [table]
 
 
 def _cells(figure: ArmFigures, *, chosen: str) -> Sequence[str]:
@@ -71,14 +108,14 @@ def _cells(figure: ArmFigures, *, chosen: str) -> Sequence[str]:
         name,
         *(_rate(figure.rates[metric]) for _, metric in COLUMNS),
         _milliseconds(figure.latency_p50_ms),
-        "/".join(f"{each.value:.0f}" if each else "-" for each in tokens),
+        "\n".join(f"{each.value:.0f}" if each else "-" for each in tokens),
     )
 
 
-def _rate(interval: Interval | None) -> str:
+def _rate(interval: Interval | None, *, between: str = "\n") -> str:
     if interval is None:
         return "-"
-    return f"{percent(interval.value)}\n{100 * interval.low:.0f}-{100 * interval.high:.0f}"
+    return f"{percent(interval.value)}{between}{100 * interval.low:.0f}-{100 * interval.high:.0f}"
 
 
 def _milliseconds(interval: Interval | None) -> str:

@@ -14,14 +14,18 @@ def find_tuned(name: str, registry: Registry) -> str:
         registry: the project's registry.
 
     Returns:
-        The name itself, or that of the newest version of the run.
+        A version's name: the name itself, the one that the alias points at now (so that every question meets
+        the same model, and the report names it), or the newest of the run.
 
     Raises:
         ModelNotFoundError: there is nothing of this name; lists what there is.
     """
     versions = registry.versions()
-    if any(version.name == name for version in versions) or registry.alias(name):
+    if any(version.name == name for version in versions):
         return name
+    alias = registry.alias(name)
+    if alias:
+        return alias.model
     made = [version.name for version in versions if version.lineage.config.get("name") == name]
     if made:
         return made[-1]

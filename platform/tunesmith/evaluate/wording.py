@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tunesmith.evaluate.compare import Comparison
+from collections.abc import Sequence
+
+from tunesmith.evaluate.compare import MAX_ERROR_SHARE, ArmFigures, Comparison
 from tunesmith.evaluate.intervals import Interval
 
 ARM_WORDS = {
@@ -21,6 +23,8 @@ METRIC_WORDS = {
     "false_abstention": "false refusals",
     "useful": "useful answers",
 }
+
+_MAX_PLACES = 4
 
 
 def percent(value: float) -> str:
@@ -42,10 +46,15 @@ def points(interval: Interval) -> str:
         interval: the difference.
 
     Returns:
-        Such as `+23 points, 15 to 31`.
+        Such as `+23 points, 15 to 31`; a figure that is not zero is never written as zero.
     """
     value, low, high = (100 * bound for bound in (interval.value, interval.low, interval.high))
-    return f"{value:+.0f} points, {low:.0f} to {high:.0f}".replace("-0 ", "0 ").replace("+0 ", "0 ")
+    return f"{_write(value, sign='+')} points, {_write(low)} to {_write(high)}"
+
+
+def _write(value: float, *, sign: str = "") -> str:
+    places = next((places for places in range(_MAX_PLACES + 1) if round(value, places)), None)
+    return "0" if places is None else f"{value:{sign}.{places}f}"
 
 
 def say_comparison(comparison: Comparison, *, old: float, new: float) -> str:
@@ -60,7 +69,7 @@ def say_comparison(comparison: Comparison, *, old: float, new: float) -> str:
         One sentence without its full stop.
     """
     what = METRIC_WORDS[comparison.metric]
-    if not comparison.difference.excludes_zero:
+    if not comparison.measurable:
         return (
             f"no measurable difference in {what} between {comparison.arm} ({percent(new)}) and "
             f"{comparison.baseline} ({percent(old)}; {points(comparison.difference)})"
@@ -70,6 +79,43 @@ def say_comparison(comparison: Comparison, *, old: float, new: float) -> str:
         f"{comparison.arm} {verb} {what} against {comparison.baseline} from {percent(old)} to {percent(new)} "
         f"({points(comparison.difference)})"
     )
+
+
+def say_errors(figures: Sequence[ArmFigures]) -> list[str]:
+    """Say which requests failed, and whose figures they spoil.
+
+    Args:
+        figures: what was measured of each arm.
+
+    Returns:
+        Sentences; none if every request was answered.
+    """
+    failed = [f"{each.arm.name} {each.num_errors} of {each.num_asked}" for each in figures if each.num_errors]
+    spoilt = [each.arm.name for each in figures if not each.trusted]
+    said = [f"Failed requests, counted as wrong: {', '.join(failed)}."] if failed else []
+    if spoilt:
+        said.append(
+            f"More than {percent(MAX_ERROR_SHARE)} of the requests failed: the figures of "
+            f"{' and '.join(spoilt)} are not to be trusted."
+        )
+    return said
+
+
+def say_margin(margin: float, *, num: int, ruled_out: bool) -> str:
+    """Say whether an arm is known to be no worse than another.
+
+    Args:
+        margin: the loss in question, as a rate.
+        num: questions.
+        ruled_out: whether the interval rules the loss out.
+
+    Returns:
+        A sentence.
+    """
+    loss = f"a loss of {100 * margin:.0f} points"
+    if ruled_out:
+        return f"With {num} questions {loss} is ruled out."
+    return f"Whether there is {loss} or more cannot be told with {num} questions."
 
 
 def sentence(words: str) -> str:

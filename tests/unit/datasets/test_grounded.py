@@ -46,6 +46,14 @@ def _grounded(rows: tuple[tuple[Message, ...], ...]) -> list[tuple[Message, ...]
     return [row for row in rows if "Sources:" in row[1].content]
 
 
+def test_only_a_line_feed_ends_a_question(tmp_path: Path) -> None:
+    path = tmp_path / "questions.jsonl"
+    rows = [{"question": f"Who{mark}is it?", "answer": None} for mark in ("\u2028", "\u0085", "\r")]
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+    path.write_bytes("\ufeff".encode() + "\r\n".join(lines).encode())
+    assert [question.text for question in load_questions(path)] == [row["question"] for row in rows]
+
+
 def test_named_source_is_the_one_that_holds_the_answer() -> None:
     made = build_rows(_questions(), _find, BuildDocumentsConfig(left_out=0.2))
     for row in _grounded(made.rows):
@@ -64,11 +72,15 @@ def test_right_source_stands_anywhere() -> None:
 
 
 def test_left_out_source_is_refused() -> None:
-    made = build_rows(_questions(20), _find, BuildDocumentsConfig(left_out=1, closed_book=0))
+    config = BuildDocumentsConfig(left_out=1, closed_book=0, fewer_sources=0)
+    made = build_rows(_questions(20), _find, config)
     assert made.counts["left_out"] == len(made.rows) == 40
     for row in made.rows:
         assert _answer(row) == {"answer": None, "sources": []}
-        assert "Sources:\n(none)" not in row[1].content or BuildDocumentsConfig().fewer_sources > 0
+        asked = next(name for name in FACTS if name in row[1].content.splitlines()[0])
+        shown = [fact for fact in FACTS.values() if fact in row[1].content]
+        assert FACTS[asked] not in shown
+        assert len(shown) == config.retrieval.top_k
 
 
 def test_unanswerable_question_is_refused() -> None:

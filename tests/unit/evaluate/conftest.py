@@ -1,6 +1,6 @@
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pytest
 
@@ -12,6 +12,7 @@ from tunesmith.evaluate.run import judge
 from tunesmith.evaluate.samples import Sample
 
 Simulate = Callable[..., EvaluationReport]
+Outcomes = Callable[..., EvaluationReport]
 
 
 @pytest.fixture
@@ -55,6 +56,34 @@ def simulate(config: EvaluateConfig, samples: tuple[Sample, ...]) -> Simulate:
         return judge(samples, arms, answers, config, num_available=len(samples), seconds=1.5)
 
     return run
+
+
+@pytest.fixture
+def outcomes(config: EvaluateConfig) -> Outcomes:
+    """Judge answers that are right where it says so, arm by arm; None is a failed request."""
+
+    def run(rights: Mapping[str, Sequence[bool | None]], *, seen: Collection[int] = ()) -> EvaluationReport:
+        arms = [arm for arm in build_arms(config, tuned="ft:tiny") if arm.name in rights]
+        num = len(next(iter(rights.values())))
+        samples = [
+            Sample(f"q{n}", f"What does rule {n} give?", f"{n + 2} days", (), "r.md", seen=n in seen)
+            for n in range(num)
+        ]
+        answers = [
+            plain_answer(arm, sample, right)
+            for arm in arms
+            for sample, right in zip(samples, rights[arm.name], strict=True)
+        ]
+        return judge(samples, arms, answers, config, num_available=num, seconds=1.5)
+
+    return run
+
+
+def plain_answer(arm: Arm, sample: Sample, right: bool | None) -> ArmAnswer:
+    if right is None:
+        return ArmAnswer(sample.id, arm.name, "", 0.0, 0, 0, error="the prompt is too long")
+    text = json.dumps({"answer": sample.answer if right else "999 days", "sources": []})
+    return ArmAnswer(sample.id, arm.name, text, 50.0, 120, 12)
 
 
 def answer_at(

@@ -4,7 +4,7 @@ import pytest
 
 from tunesmith.evaluate.arms import Arm
 from tunesmith.evaluate.ask import ArmAnswer, ShownSource
-from tunesmith.evaluate.causes import find_cause
+from tunesmith.evaluate.causes import CAUSES, find_cause
 from tunesmith.evaluate.compare import ScoredAnswer
 from tunesmith.evaluate.samples import Sample
 from tunesmith.evaluate.scorers import score_answer
@@ -35,6 +35,27 @@ def test_each_outcome_has_its_cause(
 ) -> None:
     answer = ArmAnswer(sample.id, arm.name, text, 1.0, 1, 1, sources)
     assert find_cause(ScoredAnswer(sample, arm, answer, score_answer(sample, arm, answer))) == cause
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [("27 days", "right"), ("9 days", "wrong_unjudged"), ("The documents do not say.", "refused_unjudged")],
+)
+def test_without_document_and_evidence_no_miss_is_blamed_on_search(text: str, cause: str) -> None:
+    sample = Sample("a", "How much leave?", "27 days")
+    answer = ArmAnswer("a", "rag", text, 1.0, 1, 1, SHOWN)
+    assert find_cause(ScoredAnswer(sample, RAG, answer, score_answer(sample, RAG, answer))) == cause
+
+
+def test_evidence_alone_tells_what_was_shown() -> None:
+    sample = replace(SAMPLE, document=None)
+    for sources, cause in ((SHOWN, "wrong_though_shown"), ((), "not_retrieved")):
+        answer = ArmAnswer("a", "rag", "9 days", 1.0, 1, 1, sources)
+        assert find_cause(ScoredAnswer(sample, RAG, answer, score_answer(sample, RAG, answer))) == cause
+
+
+def test_a_failure_is_not_called_a_refusal() -> None:
+    assert "refus" not in CAUSES["error"]
 
 
 def test_a_failed_request_is_its_own_cause() -> None:

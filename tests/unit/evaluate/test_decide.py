@@ -1,4 +1,5 @@
 import itertools
+import random
 from collections.abc import Callable
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from tunesmith.evaluate.report import EvaluationReport
 
 Simulate = Callable[..., EvaluationReport]
+Outcomes = Callable[..., EvaluationReport]
 GOOD, POOR, LOOSE = (0.95, 1.0, 0.95), (0.1, 1.0, 0.3), (0.95, 0.1, 0.95)
 ARMS = ("base", "rag", "rag_schema", "tuned", "hybrid")
 
@@ -53,6 +55,61 @@ def test_training_wins_where_the_form_needs_it(simulate: Simulate) -> None:
         "Does fine-tuning teach the form? Hybrid raises" in r.replace("hybrid", "Hybrid")
         for r in report.decision.reasons
     )
+
+
+def test_an_arm_that_another_beats_is_not_taken_though_the_best_does_not_beat_it(outcomes: Outcomes) -> None:
+    base = [n < 50 for n in range(100)]
+    schema = [n < 58 for n in range(100)]
+    hybrid = [n < 30 or 50 <= n < 80 for n in range(100)]
+    decision = outcomes({"base": base, "rag_schema": schema, "hybrid": hybrid}).decision
+    assert (decision.arm, decision.runners_up) == ("rag_schema", ("hybrid",))
+    assert (
+        "No measurable difference to hybrid (60%; +2 points, -11 to 15): take the cheaper."
+        in decision.verdict
+    )
+    assert "Measurably worse than rag_schema: base (50%; -8 points, -15 to -4)." in decision.verdict
+
+
+def test_an_arm_is_always_taken_and_nothing_beats_it(outcomes: Outcomes) -> None:
+    chance = random.Random(3)
+    for _ in range(40):
+        skills = {arm: chance.random() for arm in ARMS}
+        report = outcomes(
+            {arm: [chance.random() < skill for _ in range(30)] for arm, skill in skills.items()}
+        )
+        chosen, useful = report.decision.arm, [c for c in report.comparisons if c.metric == "useful"]
+        beaten = {c.arm if c.difference.value < 0 else c.baseline for c in useful if c.measurable}
+        assert chosen == next(arm for arm in ARMS if arm not in beaten)
+        assert set(report.decision.runners_up) == set(ARMS) - beaten - {chosen}
+        assert all(f"{arm} (" in report.decision.verdict for arm in ARMS)
+
+
+def test_the_verdict_names_the_model(simulate: Simulate) -> None:
+    decision = simulate({"base": POOR, "hybrid": GOOD}).decision
+    assert decision.model == "ft:tiny:default:handbook:abc123"
+    assert f"Its model is {decision.model}." in decision.verdict
+
+
+def test_failed_requests_stand_in_the_verdict(outcomes: Outcomes) -> None:
+    few = outcomes({"base": [True] * 40, "rag": [None] * 2 + [True] * 38}).decision
+    assert "Failed requests, counted as wrong: rag 2 of 40." in few.verdict
+    assert "not to be trusted" not in few.verdict
+    many = outcomes({"base": [None] * 10 + [True] * 30, "rag": [None] * 3 + [True] * 37}).decision
+    assert "base 10 of 40, rag 3 of 40." in many.verdict
+    assert "the figures of base and rag are not to be trusted." in many.verdict
+    assert (few.untrusted, many.untrusted) == ((), ("base", "rag"))
+    assert "ailed" not in outcomes({"base": [True] * 40}).decision.verdict
+
+
+def test_a_poor_choice_is_not_said_of_all_arms(outcomes: Outcomes) -> None:
+    rights = {
+        "base": [n % 2 == 0 and n > 0 for n in range(20)],
+        "rag": [n % 2 == 1 or n == 2 for n in range(20)],
+    }
+    decision = outcomes(rights).decision
+    assert decision.arm == "base"
+    assert "No arm is good enough" not in decision.verdict
+    assert "With base fewer than half of the questions get a useful answer." in decision.verdict
 
 
 def test_no_good_arm_is_said_to_be_none(simulate: Simulate) -> None:

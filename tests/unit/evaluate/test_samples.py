@@ -40,6 +40,30 @@ def test_every_bad_line_is_named(tmp_path: Path) -> None:
     assert '"a" stands twice' in said[2]
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"id": "a", "question": "Who?", "answer": null}\r\n')
+    assert [sample.id for sample in load_samples(path)] == ["a"]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085"])
+def test_only_a_line_feed_ends_a_line(tmp_path: Path, mark: str) -> None:
+    first = f'{{"id": "a", "question": "Who{mark}is it?", "answer": null}}'
+    second = '{"id": "b", "question": "Who?", "answer": null}'
+    assert [sample.id for sample in load_samples(write(tmp_path, first, second))] == ["a", "b"]
+
+
+def test_a_line_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "questions.jsonl"
+    good = b'{"id": "a", "question": "Who?", "answer": null}\n'
+    path.write_bytes(good + b'{"id": "b", "question": "Stra\xdfe?", "answer": null}\n{}\n')
+    with pytest.raises(DataError) as caught:
+        load_samples(path)
+    said = caught.value.message.splitlines()
+    assert "2: byte 30 is not UTF-8" in said[0]
+    assert said[1].startswith(f"{path}:3:"), "the other faults are named too"
+
+
 def test_no_questions_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no questions"):
         load_samples(write(tmp_path, ""))

@@ -59,6 +59,20 @@ def test_a_source_of_another_document_is_no_evidence() -> None:
     assert score_answer(SAMPLE, RAG, answer).citation_correct is False
 
 
+@pytest.mark.parametrize(("cited", "right"), [(RIGHT, True), (WRONG, False)])
+def test_without_a_document_the_evidence_is_enough(cited: ShownCitation, right: bool) -> None:
+    sample = replace(SAMPLE, document=None)
+    scores = score_answer(sample, RAG, said(f'{{"answer": "27 days", "sources": [{cited.number}]}}', cited))
+    assert (scores.citation_correct, scores.own_number_correct) == (right, right)
+
+
+def test_without_document_and_evidence_citations_cannot_be_judged() -> None:
+    sample = replace(SAMPLE, document=None, evidence=None)
+    scores = score_answer(sample, RAG, said('{"answer": "27 days", "sources": [2]}', RIGHT))
+    assert (scores.citation_correct, scores.own_number_correct) == (None, None)
+    assert scores.answer_accuracy
+
+
 def test_citations_do_not_apply_without_retrieval() -> None:
     scores = score_answer(SAMPLE, ALONE, said('{"answer": "27 days", "sources": [1]}', sources=()))
     assert (scores.citation_correct, scores.own_number_correct) == (None, None)
@@ -84,3 +98,4 @@ def test_an_answer_to_an_unanswerable_question_is_wrong() -> None:
 def test_a_failed_request_is_wrong_and_cites_nothing() -> None:
     scores = score_answer(SAMPLE, RAG, replace(said(""), error="too long"))
     assert (scores.answer_accuracy, scores.form_valid, scores.citation_correct) == (False, False, None)
+    assert scores.false_abstention is None, "failing is no way to refuse less"
