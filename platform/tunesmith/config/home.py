@@ -25,10 +25,12 @@ class Home:
             path: an explicit folder; need not exist yet.
 
         Returns:
-            The home, with an absolute root.
+            The home, with the folder's real path as its root: by whichever link or `..` a command is told of it,
+            it finds what another one started there.
         """
         chosen = path or os.environ.get("TUNESMITH_HOME") or Path.home() / ".tunesmith"
-        return cls(Path(chosen).expanduser().absolute())
+        # Path.resolve() raises where links go in a circle; whoever writes there says so better.
+        return cls(Path(os.path.realpath(Path(chosen).expanduser())))
 
     @property
     def database_url(self) -> str:

@@ -65,23 +65,23 @@ def processes_of(home: Path, *, instance: str | None = None, part: str | None = 
     """Find every living process of a home's platform by its environment; never the caller itself.
 
     Args:
-        home: the home folder.
+        home: the home folder, however it is written.
         instance: only those of this start; unset: of any.
         part: only those of this part (a part's children count as the part).
 
     Returns:
         The processes, oldest first.
     """
-    wanted = {HOME: str(home), INSTANCE: instance, PART: part}
+    root, wanted = os.path.realpath(home), {INSTANCE: instance, PART: part}
     found = [
         process
         for process in psutil.process_iter()
-        if process.pid != os.getpid() and _belongs(process, wanted)
+        if process.pid != os.getpid() and _belongs(process, root, wanted)
     ]
     return sorted(found, key=_start_time)
 
 
-def _belongs(process: psutil.Process, wanted: Mapping[str, str | None]) -> bool:
+def _belongs(process: psutil.Process, root: str, wanted: Mapping[str, str | None]) -> bool:
     try:
         environment = process.environ()
         living = process.status() != psutil.STATUS_ZOMBIE
@@ -92,7 +92,13 @@ def _belongs(process: psutil.Process, wanted: Mapping[str, str | None]) -> bool:
         living
         and INSTANCE in environment
         and all(value in (None, environment.get(name)) for name, value in wanted.items())
+        and _is_home(environment.get(HOME, ""), root)
     )
+
+
+def _is_home(written: str, root: str) -> bool:
+    # What is relative to the process's own folder says nothing here.
+    return Path(written).is_absolute() and os.path.realpath(written) == root
 
 
 def _start_time(process: psutil.Process) -> float:
@@ -120,7 +126,8 @@ def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None
     for process in processes:
         try:
             process.send_signal(number)
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            # Gone meanwhile, or another user's: callers look at what is left.
             continue
 
 
@@ -130,7 +137,7 @@ def sweep(
     """End every process of a home's platform, also those that appear meanwhile.
 
     Args:
-        home: the home folder.
+        home: the home folder, however it is written.
         instance: only those of this start; unset: of any.
         part: only those of this part.
         grace_seconds: how long they may take to end by themselves.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tunesmith.assets import model_source
+from tunesmith.assets import canonical_base, model_source
 from tunesmith.config.serve import ServeConfig
 from tunesmith.errors import ModelNotFoundError
 
@@ -17,18 +17,16 @@ def require_model(config: ServeConfig) -> ServeConfig:
         config: names the model: shipped, a folder, or `organization/name` on Hugging Face.
 
     Returns:
-        The config; a relative folder made absolute, because the engine works elsewhere.
+        The config with the base's canonical name: the engine works in another folder, and compares names.
 
     Raises:
         ModelNotFoundError: nothing by that name.
     """
-    name = config.model
-    folder = Path(name).expanduser()
-    if Path(model_source(name)).is_dir() and not folder.is_dir():
-        return config
+    name = canonical_base(config.model)
+    folder = Path(model_source(name))
     if folder.is_dir():
         _require_weights(folder)
-        return config.model_copy(update={"model": str(folder.absolute())})
+        return config.model_copy(update={"model": name})
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise _not_found(name, "no such folder, no shipped model")
     if os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "yes") and not _cached(name):

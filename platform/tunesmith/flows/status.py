@@ -67,7 +67,7 @@ def platform_status(home: Home) -> StatusReport:
     running = read_running(home)
     if running is None:
         return StatusReport(None)
-    counts, memory = _usage(home)
+    counts, memory = _usage(running)
     state = read_state(running.state_file)
     rows = [
         _controller(running, state),
@@ -91,10 +91,11 @@ def _controller(running: RunningPlatform, state: PlatformState | None) -> tuple[
     return "controller", "ready", ""
 
 
-def _usage(home: Home) -> tuple[Counter[str], Counter[str]]:
+def _usage(running: RunningPlatform) -> tuple[Counter[str], Counter[str]]:
     counts: Counter[str] = Counter()
     memory: Counter[str] = Counter()
-    for process in processes_of(home.root):
+    # By the record's own words: the folder may have got another path since the platform was started.
+    for process in processes_of(running.home, instance=running.instance):
         try:
             part = process.environ()[PART]
             memory[part] += process.memory_full_info().pss

@@ -96,6 +96,7 @@ def _orphaned(home: Home, config: ServeConfig) -> RunningPlatform | None:
     platform = read_running(home)
     if platform is None or platform.config != config.model_dump(mode="json"):
         return None
+    _ensure_key(home)
     Home(platform.home).run.joinpath("state.json").unlink(missing_ok=True)
     return platform
 
@@ -108,12 +109,16 @@ def _plan_anew(home: Home, config: ServeConfig) -> RunningPlatform:
     if config.port:
         require_free(config.port)
     shutil.rmtree(home.run / "logs", ignore_errors=True)
-    database = open_home_database(home)
-    ensure_admin_key(home, KeyStore(database), DEFAULT_PROJECT)
-    database.close()
+    _ensure_key(home)
     platform = plan_platform(home, config)
     write_running(platform)
     return platform
+
+
+def _ensure_key(home: Home) -> None:
+    database = open_home_database(home)
+    ensure_admin_key(home, KeyStore(database), DEFAULT_PROJECT)
+    database.close()
 
 
 def _start_controller(platform: RunningPlatform) -> subprocess.Popen[bytes]:

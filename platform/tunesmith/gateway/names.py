@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
+from tunesmith.assets import same_base
 from tunesmith.errors import ModelNotFoundError
 from tunesmith.records import Alias, ModelVersion
 from tunesmith.stores.registry import Registry
@@ -122,16 +122,8 @@ class Names:
         )
 
     def _serves(self, version: ModelVersion) -> bool:
-        return version.kind == "adapter" and _same_base(version.base, self._base)
+        return version.kind == "adapter" and same_base(version.base, self._base)
 
 
 def _version_model(version: ModelVersion) -> NamedModel:
     return NamedModel(version.name, version.name, "version", version.created_at, version.project_id)
-
-
-def _same_base(one: str, other: str) -> bool:
-    if one == other:
-        return True
-    # A folder may be written in several ways.
-    paths = Path(one).expanduser(), Path(other).expanduser()
-    return all(path.is_dir() for path in paths) and paths[0].resolve() == paths[1].resolve()

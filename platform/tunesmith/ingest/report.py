@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that could not be read; `reason` is the rest of a sentence about it."""
+    """A file that could not be read, or a folder that could not be listed; `reason` is the rest of a sentence."""
 
     path: str
     reason: str
@@ -24,7 +24,7 @@ class IngestReport:
         changed: paths of documents whose chunks were replaced.
         unchanged: paths of documents that were left alone.
         removed: paths of documents that were taken out.
-        failed: files that could not be read; what the store held of them stays.
+        failed: files and folders that could not be read; what the store held of them stays.
         chunks: chunks of the whole store afterwards.
         chunks_written: chunks that were embedded and written.
         seconds: how long it took.

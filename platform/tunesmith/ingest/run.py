@@ -95,7 +95,7 @@ def ingest_files(found: Found, index: Index, *, config: IngestConfig, progress: 
     """
     started = time.monotonic()
     progress.files(len(found.files))
-    tally = _Tally()
+    tally = _Tally(failed=list(found.failed))
     known = _intact(index)
     for window in _windows(found, index, config, known, tally, progress):
         index.write(window, batch_size=config.batch_size)
@@ -220,10 +220,12 @@ def _require_readable_chunks(embedder: Embedder, config: IngestConfig) -> None:
 
 
 def _remove_missing(found: Found, index: Index, known: Mapping[str, DocumentRecord]) -> tuple[str, ...]:
-    """Take out documents that came from a walked folder and are no longer in it."""
+    """Take out documents that came from a walked folder and are no longer in it, as far as it could be seen."""
     present = {file.path for file in found.files}
     gone = tuple(
-        path for path, record in known.items() if record.source in found.folders and path not in present
+        path
+        for path, record in known.items()
+        if record.source in found.folders and path not in present and not found.hides(record.source, path)
     )
     if gone:
         index.remove(gone)

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from tunesmith.errors import ConfigError
+from tunesmith.ingest.report import Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,25 @@ class Found:
     Attributes:
         files: the files, by path.
         folders: the folders that were walked, absolute.
+        failed: files and folders that could not be looked at, by their absolute paths.
     """
 
     files: tuple[FoundFile, ...]
     folders: tuple[str, ...]
+    failed: tuple[Failure, ...] = ()
+
+    def hides(self, source: str, path: str) -> bool:
+        """Whether a file may be there although it was not found.
+
+        Args:
+            source: the folder it was found in earlier.
+            path: its name in the store.
+
+        Returns:
+            True where it, or a folder above it, could not be looked at.
+        """
+        file = Path(source, path)
+        return any(file.is_relative_to(place.path) for place in self.failed)
 
 
 def find_files(paths: Sequence[str]) -> Found:
@@ -49,46 +65,64 @@ def find_files(paths: Sequence[str]) -> Found:
         paths: files and folders; a path that does not exist may name a shipped one (`handbook/2026-01`).
 
     Returns:
-        The files with their names in the store.
+        The files with their names in the store, and what could not be looked at.
 
     Raises:
-        ConfigError: no path was given, one does not exist, or two files would have one name.
+        ConfigError: no path was given, one does not exist or cannot be reached, or two files would have one name.
     """
     if not paths:
         raise ConfigError("paths=(): there is nothing to ingest. Give files or folders.", param="paths")
     roots = [_locate(path) for path in paths]
     found: dict[str, FoundFile] = {}
+    failed: dict[str, Failure] = {}
     for root in roots:
-        for file in _walk(root) if root.is_dir() else [_single(root)]:
+        for file in _walk(root, failed) if root.is_dir() else [_single(root)]:
             _require_new(found, file)
             found[file.path] = file
     folders = tuple(str(root) for root in roots if root.is_dir())
-    return Found(tuple(found[path] for path in sorted(found)), folders)
+    return Found(tuple(found[path] for path in sorted(found)), folders, tuple(failed.values()))
 
 
 def _locate(path: str) -> Path:
     given = Path(path).expanduser()
     shipped = Path(str(files("tunesmith"))) / "assets" / path
-    for candidate in (given, shipped):
-        if candidate.exists():
-            return candidate.absolute()
+    try:
+        for candidate in (given, shipped):
+            if candidate.exists():
+                return candidate.absolute()
+    except OSError as error:
+        raise ConfigError(
+            f'"{path}" cannot be reached: {error.strerror}. Check the path, and the permissions of the folders '
+            "above it.",
+            param="paths",
+        ) from error
     raise ConfigError(
         f'"{path}" does not exist. Check the path; relative ones start at {Path.cwd()}.', param="paths"
     )
 
 
-def _walk(root: Path) -> Iterator[FoundFile]:
+def _walk(root: Path, failed: dict[str, Failure]) -> Iterator[FoundFile]:
+    def note(error: OSError) -> None:
+        folder = str(error.filename)
+        failed[folder] = Failure(folder, f"cannot be listed: {error.strerror}. Check its permissions")
+
     inside = root.resolve()
-    for folder, names, file_names in os.walk(root, followlinks=False):
+    for folder, names, file_names in os.walk(root, onerror=note, followlinks=False):
         names[:] = sorted(name for name in names if not name.startswith("."))
         for name in sorted(file_names):
             file = Path(folder) / name
-            if not name.startswith(".") and _is_inside(file, inside):
+            if not name.startswith(".") and _is_inside(file, inside, failed):
                 yield FoundFile(file, file.relative_to(root).as_posix(), str(root))
 
 
-def _is_inside(file: Path, root: Path) -> bool:
-    return file.is_file() and (not file.is_symlink() or file.resolve().is_relative_to(root))
+def _is_inside(file: Path, root: Path, failed: dict[str, Failure]) -> bool:
+    try:
+        return file.is_file() and (not file.is_symlink() or file.resolve().is_relative_to(root))
+    except OSError as error:
+        # Its folder may be read but not entered, or the disk does not answer.
+        reason = f"cannot be looked at: {error.strerror}. Check the permissions of its folder"
+        failed[str(file)] = Failure(str(file), reason)
+        return False
 
 
 def _single(file: Path) -> FoundFile:

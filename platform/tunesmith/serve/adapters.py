@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tunesmith.assets import same_base
 from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError, ModelNotFoundError
 from tunesmith.records import ModelVersion
@@ -45,7 +46,7 @@ class RegisteredAdapters:
             ConfigError: the adapter's rank is larger than the engine takes.
         """
         version = self._version(name)
-        if version is None or version.kind != "adapter" or version.base != self._base:
+        if version is None or version.kind != "adapter" or not same_base(version.base, self._base):
             return None
         folder = self._objects / version.path
         # A pickled adapter (adapter_model.bin) runs code when it is loaded: it counts as missing.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from sqlalchemy import select
 
 from tunesmith.config.home import Home
 from tunesmith.errors import AuthenticationError, NotFoundError
+from tunesmith.stores.atomic import write_atomic
 from tunesmith.stores.database import ApiKeyRow, Database
 
 
@@ -77,7 +77,10 @@ class KeyStore:
         with self._database.session() as session:
             row = session.scalar(select(ApiKeyRow).filter_by(key_hash=_digest(key), revoked_at=None))
             if row is None:
-                raise AuthenticationError("Incorrect API key. Make one with `tunesmith keys create`.")
+                raise AuthenticationError(
+                    "Incorrect API key. Make one with `tunesmith keys create`; if it came from the home's admin.key, "
+                    "`tunesmith down` and `tunesmith up` write a new one there."
+                )
             return _to_key(row)
 
     def all(self, project_id: str) -> list[ApiKey]:
@@ -113,7 +116,7 @@ class KeyStore:
 
 
 def ensure_admin_key(home: Home, keys: KeyStore, project_id: str) -> str:
-    """Read the home's first key, made on the first call and kept in a file for its owner's eyes.
+    """Read the home's own key, kept in a file for its owner's eyes; made anew where it opens nothing (any more).
 
     Args:
         home: the installation.
@@ -122,14 +125,30 @@ def ensure_admin_key(home: Home, keys: KeyStore, project_id: str) -> str:
 
     Returns:
         The key in clear.
+
+    Raises:
+        StorageError: the file cannot be written.
     """
-    if home.admin_key_file.exists():
-        return home.admin_key_file.read_text(encoding="ascii").strip()
+    kept = _read_admin_key(home)
+    if _opens(keys, kept, project_id):
+        return kept
     key = keys.create(project_id, "admin")
-    descriptor = os.open(home.admin_key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"{key}\n")
+    write_atomic(home.admin_key_file, f"{key}\n")
     return key
+
+
+def _read_admin_key(home: Home) -> str:
+    try:
+        return home.admin_key_file.read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _opens(keys: KeyStore, key: str, project_id: str) -> bool:
+    try:
+        return keys.verify(key).project_id == project_id
+    except AuthenticationError:
+        return False
 
 
 def _digest(key: str) -> str:

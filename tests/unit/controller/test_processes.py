@@ -22,8 +22,8 @@ PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEE
 def start(tmp_path):
     started = []
 
-    def do(code, *, part="ray", instance="one"):
-        environment = {INSTANCE: instance, HOME: str(tmp_path), PART: part}
+    def do(code, *, part="ray", instance="one", home=tmp_path):
+        environment = {INSTANCE: instance, HOME: str(home), PART: part}
         process = start_process(
             [sys.executable, "-c", code],
             environment=environment,
@@ -91,6 +91,32 @@ def test_only_the_asked_part_and_home_are_ended(start, tmp_path):
     finally:
         other.kill()
         other.wait()
+
+
+def test_a_home_is_the_same_by_every_path_that_leads_to_it(start, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "link").symlink_to(home)
+    written = (home, tmp_path / "link", f"{home}/../home", f"{home}/")
+    started = [start(SLEEP, home=path) for path in written]
+    wait_for(lambda: len(processes_of(home)) == 4)
+    try:
+        for path in (tmp_path / "link", home / ".." / "home"):
+            assert {process.pid for process in processes_of(path)} == {process.pid for process in started}
+        assert sweep(tmp_path / "link", grace_seconds=0.5) == 4
+    finally:
+        for process in started:
+            process.kill()
+
+
+def test_a_relative_home_of_a_process_is_nobodys(start, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    process = start(SLEEP, home="home")
+    wait_for(lambda: psutil.Process(process.pid).environ().get(HOME) == "home")
+    try:
+        assert processes_of(tmp_path / "home") == []
+    finally:
+        process.kill()
 
 
 def test_instances_can_be_told_apart(start, tmp_path):

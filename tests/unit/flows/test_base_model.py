@@ -25,6 +25,19 @@ def test_a_relative_folder_becomes_absolute(tmp_path, monkeypatch):
     assert require_model(ServeConfig(model="./model")).model == str(tmp_path / "model")
 
 
+@pytest.mark.parametrize("written", ["{}/model/", "{}/link", "{}/model/../model"])
+def test_a_folder_is_served_under_its_real_path(tmp_path, written):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "model")
+    assert require_model(ServeConfig(model=written.format(tmp_path))).model == str(tmp_path / "model")
+
+
+@pytest.mark.parametrize("written", ["tiny-reader", "tiny-reader/"])
+def test_a_shipped_model_is_served_under_its_name(written):
+    assert require_model(ServeConfig(model=written)).model == "tiny-reader"
+
+
 def test_offline_only_the_cache_counts(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))

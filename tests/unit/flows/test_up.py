@@ -20,6 +20,8 @@ from tunesmith.controller.processes import processes_of, start_process, sweep
 from tunesmith.errors import ConflictError, ModelNotFoundError, StorageError, UnavailableError
 from tunesmith.flows import up
 from tunesmith.flows.down import take_down
+from tunesmith.stores.database import open_home_database
+from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.platform_file import ProcessId, read_record, read_running, write_running
 from tunesmith.stores.state_file import read_state
 
@@ -210,6 +212,23 @@ def test_parts_whose_controller_died_are_taken_over(home, config, controller):
     assert is_clean(home)
 
 
+def test_a_key_that_opens_nothing_any_more_is_replaced_when_parts_are_taken_over(home, config, controller):
+    controller(READY.replace("CONDITION", "'ready'"))
+    first = up.bring_up(home, config)
+    dead = home.admin_key_file.read_text()
+    _revoke(home, dead.strip())
+    (controller_process,) = [p for p in processes_of(home.root) if p.pid == first.pids["controller"].pid]
+    write_running(_with_pids(first, ray=ProcessId.of(os.getpid()), controller=first.pids["controller"]))
+    controller_process.kill()
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(controller_process.pid, 0)
+
+    second = up.bring_up(home, config)
+    assert second.instance == first.instance
+    assert second.api_key_file.read_text() != dead
+    take_down(home)
+
+
 def test_down_clears_a_platform_of_which_only_processes_are_left(home, config):
     platform = plan_platform(home, config)
     child = start_process(
@@ -234,6 +253,13 @@ def test_an_interrupted_up_leaves_nothing(home, config, controller):
         up.bring_up(home, config, progress=interrupt)
     assert is_clean(home)
     assert read_state(home.run / "state.json") is None
+
+
+def _revoke(home, key):
+    database = open_home_database(home)
+    keys = KeyStore(database)
+    keys.revoke("default", keys.verify(key).id)
+    database.close()
 
 
 def _with_pids(platform, **pids):

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +73,36 @@ class Bench:
     def embedded(self) -> int:
         assert isinstance(self.index.embedder, HashingEmbedder)
         return self.index.embedder.texts_embedded
+
+
+@dataclass
+class Locked:
+    """Folders that cannot be listed and files that cannot be looked at, by their paths; also for root."""
+
+    folders: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
+
+
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> Locked:
+    places, scandir, stat = Locked(), os.scandir, os.stat
+
+    def list_folder(path: Any = ".") -> Any:
+        _refuse(path, places.folders)
+        return scandir(path)
+
+    def look_at(path: Any, **more: Any) -> os.stat_result:
+        _refuse(path, places.files)
+        return stat(path, **more)
+
+    monkeypatch.setattr(os, "scandir", list_folder)
+    monkeypatch.setattr(os, "stat", look_at)
+    return places
+
+
+def _refuse(path: Any, places: set[str]) -> None:
+    if not isinstance(path, int) and os.fspath(path) in places:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import io
 import random
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import docx
 import pytest
+from bs4.exceptions import ParserRejectedMarkup
+from docx.oxml.exceptions import InvalidXmlError
 
-from tunesmith.errors import DocumentError
+from tunesmith.errors import DocumentError, StorageError
+from tunesmith.ingest.formats.reading import Reading
 from tunesmith.ingest.load import READERS, hash_bytes, load_document, parse_document
 from tunesmith.ingest.normalise import normalise
 
@@ -58,6 +65,57 @@ def test_what_cannot_be_read_has_its_reason(tmp_path: Path, name: str, data: byt
     with pytest.raises(DocumentError) as told:
         load_document(file, name)
     assert reason in told.value.message
+
+
+def test_a_table_with_a_quote_that_never_closes_has_its_reason() -> None:
+    data = b'name,note\n"Doe,x\n' + b"Roe,A sentence that is longer than nothing.\n" * 8000
+    assert len(data) > 2 * 131072
+    with pytest.raises(DocumentError, match="opens a quote in its row at line 2 that never closes"):
+        parse_document(data, "people.csv")
+
+
+def test_a_word_file_that_lacks_an_attribute_has_its_reason() -> None:
+    with pytest.raises(DocumentError, match=r"is damaged and cannot be parsed \(required .*w:val"):
+        parse_document(word_file_without_a_style(), "letter.docx")
+
+
+def word_file_without_a_style() -> bytes:
+    document, made, data = docx.Document(), io.BytesIO(), io.BytesIO()
+    document.add_heading("Leave", 1)
+    document.save(made)
+    with zipfile.ZipFile(made) as whole, zipfile.ZipFile(data, "w") as damaged:
+        for name in whole.namelist():
+            damaged.writestr(name, whole.read(name).replace(b'<w:pStyle w:val="Heading1"/>', b"<w:pStyle/>"))
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    "fault", [ParserRejectedMarkup("no"), InvalidXmlError("no"), RecursionError("no"), OSError("no")]
+)
+def test_whatever_a_parser_fails_with_is_the_files_fault(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(READERS, ".html", failing_with(fault))
+    with pytest.raises(DocumentError, match=r"cannot be parsed \(no\)"):
+        parse_document(b"<p>Text.</p>", "a.html")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [MemoryError(), KeyboardInterrupt(), StorageError("The disk is full."), DocumentError("is a scan")],
+)
+def test_what_is_not_the_parsers_goes_through(fault: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(READERS, ".html", failing_with(fault))
+    with pytest.raises(type(fault)) as told:
+        parse_document(b"<p>Text.</p>", "a.html")
+    assert told.value is fault
+
+
+def failing_with(fault: BaseException) -> Callable[[bytes], Reading]:
+    def read(_data: bytes) -> Reading:
+        raise fault
+
+    return read
 
 
 def test_a_file_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:

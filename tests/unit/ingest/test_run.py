@@ -73,10 +73,11 @@ def test_another_chunk_length_ingests_anew(bench: Any) -> None:
 def test_what_cannot_be_read_is_told_and_the_rest_goes_on(bench: Any) -> None:
     fill(bench)
     bench.write("bad.pdf", b"%PDF-1.4 nothing")
+    bench.write("bad.csv", b'name,note\n"Doe,x\n' + b"Roe,A sentence of some length.\n" * 6000)
     bench.write("empty.md", "")
     bench.write("picture.png", b"\x89PNG")
     report = bench.ingest()
-    assert [failure.path for failure in report.failed] == ["bad.pdf", "empty.md", "picture.png"]
+    assert [failure.path for failure in report.failed] == ["bad.csv", "bad.pdf", "empty.md", "picture.png"]
     assert all(failure.reason for failure in report.failed)
     assert len(report.added) == 2
     assert not report.fruitless
@@ -102,6 +103,39 @@ def test_a_removed_file_stays_until_it_is_to_be_removed(bench: Any) -> None:
     assert "travel.txt" not in bench.index.catalog.documents(bench.index.store)
     bench.write("travel.txt", TRAVEL)
     assert bench.ingest().added == ("travel.txt",)
+
+
+def test_a_folder_that_cannot_be_listed_keeps_its_documents(bench: Any, locked: Any) -> None:
+    fill(bench)
+    bench.ingest()
+    (bench.folder / "travel.txt").unlink()
+    locked.folders.add(str(bench.folder / "people"))
+    report = bench.ingest(remove_missing=True)
+    assert report.removed == ("travel.txt",)
+    assert [(one.path, one.reason) for one in report.failed] == [
+        (str(bench.folder / "people"), "cannot be listed: Permission denied. Check its permissions")
+    ]
+    assert "twenty-seven" in bench.found("How many days of leave do staff receive?")[0]
+    locked.folders.clear()
+    assert bench.ingest(remove_missing=True).unchanged == ("people/leave.md",)
+
+
+def test_a_root_that_cannot_be_listed_loses_nothing(bench: Any, locked: Any) -> None:
+    fill(bench)
+    bench.ingest()
+    locked.folders.add(str(bench.folder))
+    report = bench.ingest(remove_missing=True)
+    assert (report.removed, len(report.failed), report.fruitless) == ((), 1, True)
+    assert len(bench.index.catalog.documents(bench.index.store)) == 2
+
+
+def test_files_that_cannot_be_looked_at_keep_their_documents(bench: Any, locked: Any) -> None:
+    fill(bench)
+    bench.ingest()
+    locked.files.add(str(bench.folder / "people" / "leave.md"))
+    report = bench.ingest(remove_missing=True)
+    assert (report.removed, report.unchanged) == ((), ("travel.txt",))
+    assert [one.path for one in report.failed] == [str(bench.folder / "people" / "leave.md")]
 
 
 def test_documents_of_other_folders_are_not_missing(bench: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,46 @@ def test_the_shipped_corpus_is_found_by_name(tmp_path: Path, monkeypatch: pytest
     found = find_files(["handbook/2026-01"])
     assert len(found.files) >= 40
     assert "people/annual-leave.md" in [file.path for file in found.files]
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_hides_what_is_below(folder: Path, locked: Any) -> None:
+    locked.folders.add(str(folder / "a"))
+    found = find_files([str(folder)])
+    assert [file.path for file in found.files] == ["b.md"]
+    (failure,) = found.failed
+    assert failure.path == str(folder / "a")
+    assert failure.reason == "cannot be listed: Permission denied. Check its permissions"
+    assert found.hides(str(folder), "a/c.md")
+    assert found.hides(str(folder), "a/deep/er.md")
+    assert not found.hides(str(folder), "b.md")
+    assert not found.hides(str(folder), "ab.md")
+
+
+def test_a_root_that_cannot_be_listed_hides_everything_in_it(
+    folder: Path, locked: Any, tmp_path: Path
+) -> None:
+    locked.folders.add(str(folder))
+    (tmp_path / "other").mkdir()
+    found = find_files([str(folder), str(tmp_path / "other")])
+    assert (found.files, [failure.path for failure in found.failed]) == ((), [str(folder)])
+    assert found.hides(str(folder), "b.md")
+    assert not found.hides(str(tmp_path / "other"), "b.md")
+
+
+def test_files_of_a_folder_that_may_not_be_entered_are_told(folder: Path, locked: Any) -> None:
+    locked.files.add(str(folder / "a" / "c.md"))
+    found = find_files([str(folder), str(folder)])
+    assert [file.path for file in found.files] == ["a/ü n.txt", "b.md"]
+    (failure,) = found.failed
+    assert (failure.path, "Permission denied" in failure.reason) == (str(folder / "a" / "c.md"), True)
+    assert found.hides(str(folder), "a/c.md")
+    assert not found.hides(str(folder), "a/ü n.txt")
+
+
+def test_a_path_that_cannot_be_reached_is_misuse(folder: Path, locked: Any) -> None:
+    locked.files.add(str(folder / "b.md"))
+    with pytest.raises(ConfigError, match=r"b\.md\" cannot be reached: Permission denied"):
+        find_files([str(folder / "b.md")])
 
 
 def test_what_is_no_file_is_left_out(folder: Path) -> None:

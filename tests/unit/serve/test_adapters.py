@@ -64,6 +64,15 @@ def test_adapter_of_another_base_is_not_found(home: Home, adapters: RegisteredAd
     assert adapters.find(NAME) is None
 
 
+@pytest.mark.parametrize("written", ["{}/base/", "{}/link", "{}/link/../base"])
+def test_an_adapter_is_found_however_its_base_was_written(home: Home, written: str) -> None:
+    base = home.root / "base"
+    base.mkdir()
+    (home.root / "link").symlink_to(base)
+    folder = _register(home, base=written.format(home.root))
+    assert RegisteredAdapters(home, base=str(base), max_rank=8).find(NAME) == folder
+
+
 def test_pickled_adapter_is_not_loaded(home: Home, adapters: RegisteredAdapters) -> None:
     _register(home, weights="adapter_model.bin")
     assert adapters.find(NAME) is None

@@ -5,9 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from itertools import chain
 
+from tunesmith.errors import DocumentError
 from tunesmith.ingest.formats.decoding import decode
 from tunesmith.ingest.formats.reading import Reading
+
+_END = "\0"
+"""A row of its own behind the last one, of a letter that no row holds."""
 
 
 def render_table(rows: Sequence[Sequence[str]], *, header: bool) -> str:
@@ -49,12 +54,35 @@ def read_delimited(data: bytes) -> Reading:
         One line a row.
 
     Raises:
-        DocumentError: it is no text.
+        DocumentError: it is no text, or a quote in it never closes.
     """
-    text = decode(data)
+    text = decode(data).replace("\0", "")
+    return Reading(render_table(_rows(text, _dialect(text[:8192])), header=True))
+
+
+def _dialect(start: str) -> type[csv.Dialect]:
     try:
-        dialect: type[csv.Dialect] | str = csv.Sniffer().sniff(text[:8192], delimiters=",;\t|")
+        dialect = csv.Sniffer().sniff(start, delimiters=",;\t|")
     except csv.Error:
-        dialect = "excel"
-    rows = list(csv.reader(io.StringIO(text.replace("\0", ""), newline=""), dialect))
-    return Reading(render_table(rows, header=True))
+        return csv.excel
+    # The sniffer says no wherever it has not seen a quote inside a quoted cell yet.
+    dialect.doublequote = True
+    return dialect
+
+
+def _rows(text: str, dialect: type[csv.Dialect]) -> list[list[str]]:
+    # A cell may be as long as its file; csv's own limit for all of the process is 128 KiB.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    reader = csv.reader(chain(io.StringIO(text, newline=""), [_END]), dialect)
+    rows: list[list[str]] = []
+    starts = [1]
+    for row in reader:
+        rows.append(row)
+        starts.append(reader.line_num + 1)
+    if rows.pop() != [_END]:
+        # To csv, all that follows an open quote is one cell: the last row took the end in.
+        raise DocumentError(
+            f"opens a quote in its row at line {starts[-2]} that never closes. Close it, or double it where it "
+            "stands for itself"
+        )
+    return rows

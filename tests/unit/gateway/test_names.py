@@ -1,0 +1,44 @@
+"""Which versions a base answers for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.errors import ModelNotFoundError
+from tunesmith.gateway.names import Names
+from tunesmith.stores.database import Database
+from tunesmith.stores.registry import Registry
+
+NAME = "ft:base:default:house:abc123"
+
+
+def names_of(database: Database, base: Path) -> Names:
+    return Names(lambda project_id: Registry(database, project_id), base=str(base), started_at=0)
+
+
+def test_a_version_is_served_however_its_base_was_written(
+    database: Database, register: Any, tmp_path: Path
+) -> None:
+    base = tmp_path / "models" / "base"
+    base.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(base)
+    for number, written in enumerate((base, f"{base}/", tmp_path / "link", f"{base}/../base")):
+        register(f"{NAME}-{number}", base=str(written))
+    names = names_of(database, base)
+    assert [model.name for model in names.all("default")][1:] == [f"{NAME}-{number}" for number in range(4)]
+    assert names.resolve("default", f"{NAME}-1").model == f"{NAME}-1"
+
+
+def test_a_version_of_another_folder_is_refused_with_both_names(
+    database: Database, register: Any, tmp_path: Path
+) -> None:
+    for name in ("base", "other"):
+        (tmp_path / name).mkdir()
+    register(NAME, base=str(tmp_path / "other"))
+    names = names_of(database, tmp_path / "base")
+    assert [model.kind for model in names.all("default")] == ["base"]
+    with pytest.raises(ModelNotFoundError, match=rf"version of .*other, .* serves {tmp_path}/base"):
+        names.resolve("default", NAME)
