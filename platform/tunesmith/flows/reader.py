@@ -20,15 +20,13 @@ from tunesmith.datasets.reading.conversation import Conversation, ConversationMa
 from tunesmith.evaluate.intervals import Interval, wilson
 from tunesmith.rag.prompt import ABSTENTION
 
-# What retrieval puts before a reader: few short chunks.
+# What retrieval puts before a reader: few short chunks, the closest first.
 SHAPES = {
     name: Shape(
-        split="evaluation", held_out_phrasings=held_out, max_sources=4, max_sentences=3, max_questions=1
+        split="evaluation", held_out_phrasings=held_out, max_sources=3, max_sentences=2, max_questions=1
     )
     for name, held_out in (("new names", False), ("new phrasings", True))
 }
-
-
 _CONFIDENCE = 0.95
 _NUMBER = re.compile(r" \[\d+\]$")
 

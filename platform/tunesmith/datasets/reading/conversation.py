@@ -61,6 +61,11 @@ _FILLERS = (
     "Edition 4",
 )
 _WORD = re.compile(r"\b[a-z]{4,}\b")
+_WORDS = re.compile(r"\w+")
+_STEM = 5
+"""Letters by which words are compared: `opened` and `opens` are alike."""
+_RANK_NOISE = 1.5
+"""Words in common by which a search may be mistaken."""
 _COLUMNS = ("No.", "Item", "Row", "Step", "Section")
 _OTHER_INSTRUCTIONS = (
     "You are a helpful assistant.",
@@ -89,6 +94,8 @@ class Shape:
             this name. They teach in minutes what reading alone teaches in an hour.
         events: share of clusters of facts that the grammar builds; the others come from the written relations.
         disguised: share of the words common to sources and questions that other words stand for.
+        ranked: share of conversations whose sources stand as retrieval returns them: those first that share most
+            words with the first question, or nearly so. In the others they stand in any order.
     """
 
     split: Split = "train"
@@ -100,6 +107,7 @@ class Shape:
     drills: float = 0.0
     events: float = 0.5
     disguised: float = 0.0
+    ranked: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,10 @@ class Conversation:
         for question, turn in zip(asked, self.turns, strict=True):
             messages += [Message("user", question), Message("assistant", turn.answer)]
         return tuple(messages)
+
+
+def _content_words(text: str) -> set[str]:
+    return {word[:_STEM] for word in _WORDS.findall(text.lower()) if word not in STOP_WORDS}
 
 
 class ConversationMaker:
@@ -217,9 +229,24 @@ class ConversationMaker:
         number_of = {id(fact): number for number, group in enumerate(groups, 1) for fact in group}
         count = self._rng.randint(1, self._shape.max_questions)
         turns = tuple(dict.fromkeys(self._turn(facts, number_of) for _ in range(count)))
+        if self._rng.random() < self._shape.ranked:
+            sources, turns = self._rank(sources, turns)
         plain = self._rng.random() < 0.6
         instructions = DEFAULT_INSTRUCTIONS if plain else self._rng.choice(_OTHER_INSTRUCTIONS)
         return Conversation(instructions, *self._disguise(sources, turns))
+
+    def _rank(
+        self, sources: tuple[str, ...], turns: tuple[Turn, ...]
+    ) -> tuple[tuple[str, ...], tuple[Turn, ...]]:
+        """Put the sources into the order in which a search for the first question might return them."""
+        asked = _content_words(turns[0].question)
+        closeness = [len(asked & _content_words(text)) + self._rng.uniform(0, _RANK_NOISE) for text in sources]
+        order = sorted(range(len(sources)), key=lambda old: -closeness[old])
+        number_of = {old + 1: new for new, old in enumerate(order, 1)}
+        renumbered = (
+            replace(turn, number=None if turn.number is None else number_of[turn.number]) for turn in turns
+        )
+        return tuple(sources[old] for old in order), tuple(renumbered)
 
     def _disguise(
         self, sources: tuple[str, ...], turns: tuple[Turn, ...]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -96,10 +97,27 @@ def _words(text: str) -> set[str]:
 
 
 def test_a_question_may_use_another_word_than_the_sentence() -> None:
-    made = _many(ConversationMaker(Shape(unanswerable=0, events=1.0, max_questions=1), seed=6))
+    maker = ConversationMaker(Shape(unanswerable=0, events=1.0, max_questions=1), seed=6)
+    made = [conversation for _ in range(8) for conversation in _many(maker)]
     asked = [(turn.question.lower(), " ".join(one.sources).lower()) for one in made for turn in one.turns]
     assert any(" mend" in question and "repair" in told for question, told in asked) or any(
         word in question and word not in told
         for word in (" booked", " shut", " authorised", " purchased", " dispatched")
         for question, told in asked
     )
+
+
+def test_sources_stand_as_a_search_for_the_first_question_returns_them() -> None:
+    first = {
+        ranked: Counter(
+            conversation.turns[0].number == 1
+            for conversation in _many(
+                ConversationMaker(Shape(max_sources=3, max_sentences=2, unanswerable=0, ranked=ranked), seed=8)
+            )
+            if len(conversation.sources) == 3
+        )
+        for ranked in (0.0, 1.0)
+    }
+    shares = {ranked: counted[True] / counted.total() for ranked, counted in first.items()}
+    assert shares[0.0] < 0.5
+    assert shares[1.0] > 0.85
