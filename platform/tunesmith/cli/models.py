@@ -49,6 +49,8 @@ def show(
         registry = Registry(database, DEFAULT_PROJECT)
         alias = registry.alias(name)
         shown = _plain(alias) if alias else _plain(registry.version(name))
+    if not alias:
+        shown |= {"folder": str(Home.locate(home).objects / shown["path"])}
     if as_json:
         print_json(shown)
         return

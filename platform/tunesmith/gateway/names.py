@@ -97,6 +97,12 @@ class Names:
             raise ModelNotFoundError(
                 f"The model '{name}' does not exist. GET /v1/models lists those that do.", param="model"
             ) from error
+        if version.kind == "full":
+            raise ModelNotFoundError(
+                f"The model '{name}' is a whole model, not an adapter of {self._base}, which this platform serves. "
+                f"`tunesmith models show {name}` tells its folder; `tunesmith up --model FOLDER` serves it.",
+                param="model",
+            )
         if not self._serves(version):
             raise ModelNotFoundError(
                 f"The model '{name}' is a version of {version.base}, and this platform serves {self._base}. "

@@ -203,9 +203,11 @@ def http(gateway_url: str, key: str) -> Iterator[httpx.Client]:
 def register(database: Database) -> Any:
     """Registers a version of the given name; its files are nobody's business here."""
 
-    def do(name: str, *, base: str = "tiny-reader", project: str = "default") -> ModelVersion:
+    def do(
+        name: str, *, base: str = "tiny-reader", project: str = "default", kind: Any = "adapter"
+    ) -> ModelVersion:
         lineage = Lineage(base, "0" * 64, {}, 1, {}, "0.1.0", f"ftjob-{name}")
-        version = ModelVersion(name, project, base, "adapter", f"models/{name}", 1700000000, lineage)
+        version = ModelVersion(name, project, base, kind, f"models/{name}", 1700000000, lineage)
         return Registry(database, project).register(version)
 
     return do

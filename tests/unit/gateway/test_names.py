@@ -42,3 +42,13 @@ def test_a_version_of_another_folder_is_refused_with_both_names(
     assert [model.kind for model in names.all("default")] == ["base"]
     with pytest.raises(ModelNotFoundError, match=rf"version of .*other, .* serves {tmp_path}/base"):
         names.resolve("default", NAME)
+
+
+def test_a_whole_model_is_refused_with_the_way_to_serve_it(
+    database: Database, register: Any, tmp_path: Path
+) -> None:
+    register(NAME, base=str(tmp_path), kind="full")
+    names = names_of(database, tmp_path)
+    assert [model.kind for model in names.all("default")] == ["base"]
+    with pytest.raises(ModelNotFoundError, match=rf"models show {NAME}.*up --model FOLDER"):
+        names.resolve("default", NAME)
