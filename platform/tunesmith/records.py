@@ -169,7 +169,7 @@ class Lineage:
 
     Attributes:
         base: name of the base model.
-        data_hash: SHA-256 over the training file's bytes.
+        data_hash: SHA-256 over the training file's bytes; over settings, sources and word lists of a generator.
         config: the resolved recipe.
         seed: the run's seed.
         metrics: the last values of the run (loss, tokens, tokens_per_second, steps).

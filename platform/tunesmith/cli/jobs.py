@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,33 +24,39 @@ NameArgument = Annotated[str, typer.Argument(help="Name or id of the job.")]
 @app.command()
 def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List all jobs, newest first."""
-    jobs = _open(home)
+    place, jobs = Home.locate(home), _open(home)
     found = jobs.jobs()
     if as_json:
-        print_json([_describe(jobs, job) for job in found])
+        print_json([_describe(place, jobs, job) for job in found])
         return
     rows = []
     for job in found:
         curve = jobs.metrics(job.id)
         loss = f"{curve[-1].values['loss']:.4f}" if curve else "-"
         made = datetime.fromtimestamp(job.created_at).strftime("%Y-%m-%d %H:%M")
-        rows.append((job.name, job.state, curve[-1].step if curve else 0, loss, made, job.model or job.id))
+        rows.append(
+            (job.name, _state(place, job), curve[-1].step if curve else 0, loss, made, job.model or job.id)
+        )
     print_table(("NAME", "STATE", "STEP", "LOSS", "CREATED", "MODEL OR JOB"), rows)
 
 
 @app.command()
 def show(name: NameArgument, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show one job with its attempts and its loss curve."""
-    jobs = _open(home)
+    place, jobs = Home.locate(home), _open(home)
     job = jobs.job(name)
     curve = jobs.metrics(job.id)
     if as_json:
-        steps = [{"step": step.step, "attempt": step.fence, **step.values} for step in curve]
-        print_json({**_describe(jobs, job), "config": job.config, "metrics": steps})
+        steps = [{"step": step.step, "attempt": step.fence, **_as_json(step.values)} for step in curve]
+        print_json({**_describe(place, jobs, job), "config": job.config, "metrics": steps})
         return
-    typer.echo(f"{job.id}  {job.name}  {job.state}  {job.model or ''}".rstrip())
+    typer.echo(f"{job.id}  {job.name}  {_state(place, job)}  {job.model or ''}".rstrip())
     if job.error:
         typer.echo(f"error: {job.error}")
+    if _is_abandoned(place, job):
+        typer.echo(
+            "No process of this machine drives it; killed, it cannot say so. The same command goes on."
+        )
     for attempt in jobs.attempts(job.id):
         typer.echo(f"attempt {attempt.fence}: {attempt.outcome or 'not ended'}")
     shown = curve[:: max(1, len(curve) // 20)]
@@ -82,12 +90,30 @@ def _open(home: str | None) -> JobStore:
     return JobStore(open_home_database(Home.locate(home)), DEFAULT_PROJECT)
 
 
-def _describe(jobs: JobStore, job: Job) -> dict[str, Any]:
+def _is_abandoned(home: Home, job: Job) -> bool:
+    """Whether a job that says it runs has nobody who drives it: a killed driver can no longer say so."""
+    from tunesmith.jobs.folders import lock_folder
+    from tunesmith.jobs.lock import is_held
+
+    return job.state in ("running", "publishing") and not is_held(lock_folder(home), job.name)
+
+
+def _state(home: Home, job: Job) -> str:
+    return f"{job.state} (no driver)" if _is_abandoned(home, job) else job.state
+
+
+def _as_json(values: Mapping[str, float]) -> dict[str, float | None]:
+    # JSON knows no NaN; curves of earlier releases may hold one.
+    return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+def _describe(home: Home, jobs: JobStore, job: Job) -> dict[str, Any]:
     attempts = [{"attempt": attempt.fence, "outcome": attempt.outcome} for attempt in jobs.attempts(job.id)]
     return {
         "id": job.id,
         "name": job.name,
         "state": job.state,
+        "abandoned": _is_abandoned(home, job),
         "model": job.model,
         "error": job.error,
         "created_at": job.created_at,

@@ -38,6 +38,7 @@ def plan(
         )
         typer.echo(f"model    {made.parameters / 1e6:.1f}M parameters, {made.trainable / 1e6:.2f}M trained")
         typer.echo(f"steps    {made.num_steps}, {made.trained_tokens} tokens")
+        typer.echo(f"device   {made.device}")
         typer.echo(
             f"memory   {needed:.1f} of {given:.1f} GiB a worker: {'fits' if made.fits else 'DOES NOT FIT'}"
         )

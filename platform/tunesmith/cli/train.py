@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -26,6 +29,7 @@ def train(
     from tunesmith.train.watch import make_watcher
 
     config = load_recipe(recipe, TrainConfig, overrides)
+    signal.signal(signal.SIGTERM, _leave)
     watcher = make_watcher()
     try:
         result = run_training(config, home=Home.locate(home), watcher=watcher, fresh=fresh)
@@ -38,3 +42,8 @@ def train(
     if not result.trained:
         print(f'Run "{config.name}" has succeeded before; nothing to do. Start over with --fresh.')
     print(f"{result.version.name}  ({metrics['steps']:.0f} steps, loss {metrics['loss']:.4f})")
+
+
+def _leave(signum: int, _frame: FrameType | None) -> None:
+    """Leave in order: the job is told, and Ray is left. Unasked, a process that is told to end just ends."""
+    sys.exit(128 + signum)

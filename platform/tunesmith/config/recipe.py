@@ -75,7 +75,7 @@ def apply_override(document: dict[str, Any], override: str) -> None:
         override: `path.to.field=value`.
 
     Raises:
-        ConfigError: there is no `=`, or the path runs through something that is not a mapping.
+        ConfigError: there is no `=`, the path runs through something that is not a mapping, or the value is no YAML.
     """
     path, separator, value = override.partition("=")
     if not separator or not path:
@@ -86,7 +86,13 @@ def apply_override(document: dict[str, Any], override: str) -> None:
         target = target.setdefault(key, {})
         if not isinstance(target, dict):
             raise ConfigError(f'--set "{override}": {key} is a value, not a group of fields.')
-    target[leaf] = yaml.safe_load(value)
+    try:
+        target[leaf] = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that no calendar has
+        raise ConfigError(
+            f'--set "{override}": the value is not valid YAML: {" ".join(str(error).split())}. '
+            f"Quote it: --set '{path}=\"...\"'."
+        ) from error
 
 
 def validate(document: dict[str, Any], model: type[Config], *, where: str) -> Config:

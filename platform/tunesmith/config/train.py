@@ -86,6 +86,8 @@ class ReadingStage(StrictModel):
     """Share of facts in sentences that the grammar builds; the others come from the written relations."""
     disguised: float = Field(0.0, ge=0, le=1)
     """Share of the words common to sources and questions that other words stand for."""
+    ranked: float = Field(1.0, ge=0, le=1)
+    """Share of conversations whose sources stand as a search for the first question returns them."""
     loss_on: Literal["assistant", "all"] = "assistant"
     """Tokens that count in the loss during this stage."""
 
@@ -155,7 +157,8 @@ class TrainConfig(StrictModel):
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradients are clipped to this norm."""
     bf16: bool = True
-    """Compute in bfloat16 (weights of the optimizer stay in float32)."""
+    """Compute in bfloat16 (weights of the optimizer stay in float32). An adapter is registered in the format it was
+    computed in; a whole model always in bfloat16."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, about a third slower."""
     zero_stage: Literal[0, 1, 2, 3] = 2
@@ -181,6 +184,15 @@ class TrainConfig(StrictModel):
                 f"global_batch_size={self.global_batch_size} is not a multiple of micro_batch_size="
                 f"{self.micro_batch_size} x resources.num_workers={self.resources.num_workers}. "
                 f"Use {max(1, self.global_batch_size // rows) * rows}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rows_fit_the_context(self) -> TrainConfig:
+        if isinstance(self.method, ScratchConfig) and self.sequence_length > self.method.context_length:
+            raise ValueError(
+                f"sequence_length={self.sequence_length} is more than method.context_length="
+                f"{self.method.context_length}. Use at most that many, or a longer context"
             )
         return self
 

@@ -15,12 +15,20 @@ from typing import Any, get_args
 
 from tunesmith.errors import DataError
 from tunesmith.records import Example, Message, Role
+from tunesmith.stores.atomic import write_atomic
 
 ROLES: tuple[str, ...] = get_args(Role)
 MAX_FAULTS_SHOWN = 50
 """Faults printed of one file; the rest is counted."""
 
 _BOM = b"\xef\xbb\xbf"
+
+_LINE_KEYS = ("messages", "id", "metadata", "parallel_tool_calls")
+"""Keys of a line that are learnt from, or that OpenAI's format has and no token depends on."""
+_MESSAGE_KEYS = ("role", "content", "weight", "name", "tool_call_id")
+"""The same of a message: `name` and `tool_call_id` are not shown to the model."""
+_NOT_YET = ("tools", "functions", "tool_calls", "function_call", "refusal", "audio", "annotations")
+"""What OpenAI's format also has, and what no run here can learn: harmless only where it is null or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +131,22 @@ def write_chat(path: str | Path, conversations: Sequence[Sequence[Message]]) -> 
     """Write conversations as chat JSONL.
 
     Args:
-        path: the file; replaced if it exists.
+        path: the file; replaced in one step if it exists.
         conversations: messages of each line.
+
+    Raises:
+        StorageError: the file cannot be written.
     """
-    with Path(path).open("w", encoding="utf-8") as file:
-        for messages in conversations:
-            turns = [{"role": message.role, "content": message.content} for message in messages]
-            file.write(json.dumps({"messages": turns}, ensure_ascii=False) + "\n")
+    lines = [
+        json.dumps({"messages": [_turn(message) for message in messages]}, ensure_ascii=False) + "\n"
+        for messages in conversations
+    ]
+    write_atomic(Path(path), "".join(lines), mode=0o644)
+
+
+def _turn(message: Message) -> dict[str, Any]:
+    turn = {"role": message.role, "content": message.content}
+    return turn if message.weight else {**turn, "weight": 0}
 
 
 def _numbered_lines(path: str) -> Iterator[tuple[int, bytes]]:
@@ -170,6 +187,8 @@ def _parse_json(line: bytes) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise _LineError('the JSON is nested too deeply. Write {"messages": [...]}.') from None
+    except ValueError:
+        raise _LineError("not valid JSON: a number has thousands of digits. Write it as text.") from None
     if not isinstance(document, dict):
         raise _LineError(f'a line is an object with "messages", this is {_kind(document)}.')
     return document
@@ -180,6 +199,7 @@ def _parse_messages(document: dict[str, Any]) -> tuple[Message, ...]:
         raise _LineError(
             '"messages" is missing. Write {"messages": [{"role": "user", "content": "..."}, ...]}.'
         )
+    _check_keys(document, _LINE_KEYS, where="")
     turns = document["messages"]
     if not isinstance(turns, list) or not turns:
         raise _LineError(f'"messages" is {_kind(turns)}, not a list of at least one message.')
@@ -194,8 +214,10 @@ def _parse_message(turn: Any, position: int) -> Message:
     role, content, weight = turn.get("role"), turn.get("content"), turn.get("weight", 1)
     if role not in ROLES:
         raise _LineError(f"role {json.dumps(role)} is not allowed. Use system, user, assistant or tool.")
+    _check_keys(turn, _MESSAGE_KEYS, where=f"messages[{position}].")
     if not isinstance(content, str):
         raise _LineError(f"messages[{position}].content is {_kind(content)}. Write a string.")
+    _check_characters(content, position)
     if weight not in (0, 1) or isinstance(weight, (bool, float)):
         raise _LineError(f"messages[{position}].weight={json.dumps(weight)} is neither 0 nor 1. Use 0 or 1.")
     if role == "assistant" and not content:
@@ -203,6 +225,29 @@ def _parse_message(turn: Any, position: int) -> Message:
             f"messages[{position}].content is empty, and an assistant turn is what is learned. Fill it."
         )
     return Message(role, content, weight)
+
+
+def _check_keys(found: dict[str, Any], known: tuple[str, ...], *, where: str) -> None:
+    """Refuse what would be dropped without a word: a misspelt key, or one that a user counts on."""
+    for key, value in found.items():
+        if key in known or (key in _NOT_YET and not value):
+            continue
+        if key in _NOT_YET:
+            raise _LineError(f"{where}{key} cannot be trained yet. Write it as content, or leave it out.")
+        raise _LineError(
+            f"{where}{json.dumps(key)} is not a key of the format. Use {', '.join(known)}; look for a spelling mistake."
+        )
+
+
+def _check_characters(content: str, position: int) -> None:
+    try:
+        content.encode("utf-8")
+    except UnicodeEncodeError as error:
+        half = json.dumps(content[error.start])
+        raise _LineError(
+            f"messages[{position}].content holds half a character, {half}, at position {error.start + 1}: a lone "
+            "surrogate, as a text cut inside an emoji leaves it. Write the whole character, or remove it."
+        ) from None
 
 
 def _check_conversation(messages: tuple[Message, ...]) -> None:

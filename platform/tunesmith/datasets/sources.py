@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 from tunesmith.config.train import FileDataConfig, ReadingDataConfig, TrainData
@@ -12,6 +13,9 @@ from tunesmith.datasets.chat import load_chat
 from tunesmith.datasets.reading.conversation import ConversationMaker, Shape
 from tunesmith.errors import DataError
 from tunesmith.records import Example
+
+_GENERATOR = ("datasets/reading", "rag/prompt.py", "rag/sentences.py", "rag/terms.py")
+"""Where synthetic reading comes from: the generator, and the words of the prompts it is to look like."""
 
 
 def load_examples(data: TrainData, *, seed: int) -> tuple[Example, ...]:
@@ -42,7 +46,9 @@ def _read(data: ReadingDataConfig, *, seed: int) -> Iterator[Example]:
 
 
 def hash_data(data: TrainData) -> str:
-    """Hash what the examples come from: the file's bytes, or the generator's settings.
+    """Hash what the examples come from: the file's bytes, or the generator with its settings.
+
+    A generator is hashed by its sources and word lists: an edit that changes no example changes the hash too.
 
     Args:
         data: the recipe's `data`.
@@ -54,9 +60,21 @@ def hash_data(data: TrainData) -> str:
         DataError: the file cannot be read.
     """
     if not isinstance(data, FileDataConfig):
-        return hashlib.sha256(json.dumps(data.model_dump(), sort_keys=True).encode()).hexdigest()
+        settings = json.dumps(data.model_dump(), sort_keys=True)
+        return hashlib.sha256(f"{settings} {_hash_sources(*_GENERATOR)}".encode()).hexdigest()
     try:
         with Path(data.path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{data.path} cannot be read: {error.strerror}. Check data.path.") from error
+
+
+def _hash_sources(*places: str) -> str:
+    package = Path(str(files("tunesmith")))
+    digest = hashlib.sha256()
+    for place in (package / place for place in places):
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.suffix in (".py", ".yaml"):
+                digest.update(f"{path.relative_to(package)}\0".encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

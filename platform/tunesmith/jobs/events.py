@@ -40,7 +40,7 @@ def append_event(path: Path, event_type: str, **fields: Any) -> None:
 
     Args:
         path: the attempt's file; made if need be.
-        event_type: `engine`, `step`, `checkpoint`, `exported` or `failed`.
+        event_type: `waiting`, `engine`, `step`, `checkpoint`, `exported` or `failed`.
         **fields: what it says; JSON values.
 
     Raises:

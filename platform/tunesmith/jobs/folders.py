@@ -37,6 +37,18 @@ def attempt_folder(folder: Path, fence: int) -> Path:
     return folder / f"attempt-{fence:04d}"
 
 
+def lock_folder(home: Home) -> Path:
+    """Where the drivers of runs hold their names.
+
+    Args:
+        home: the installation.
+
+    Returns:
+        The folder of the lock files.
+    """
+    return home.run / "jobs"
+
+
 def worker_logs(folder: Path) -> list[Path]:
     """What the workers of an attempt printed.
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tunesmith.errors import ConflictError
+
+_TRIES = 5
+_SECONDS_BETWEEN_TRIES = 0.05
 
 
 @contextmanager
@@ -29,15 +34,45 @@ def hold_name(folder: Path, name: str) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _taken(file):
             file.seek(0)
             raise ConflictError(
                 f'Run "{name}" is already being driven by process {file.read().strip() or "?"}. '
                 "Wait for it, or stop it, and start again."
-            ) from None
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def is_held(folder: Path, name: str) -> bool:
+    """Whether a living process on this machine holds a run's name.
+
+    Args:
+        folder: where lock files lie.
+        name: the run's name.
+
+    Returns:
+        True while one does.
+    """
+    path = folder / f"{name}.lock"
+    if not path.exists():
+        return False
+    with path.open(encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
+
+def _taken(file: IO[str]) -> bool:
+    """Try a few times: whoever looks whether a name is held, holds it himself for an instant."""
+    for _ in range(_TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+    return False

@@ -33,7 +33,7 @@ class Attempt:
         job_id: the job.
         fence: its number; rises with each attempt.
         events_cursor: byte offset up to which its events are taken in.
-        outcome: `succeeded` or `failed`; None while it runs, and where it was killed.
+        outcome: `succeeded`, `failed` or `cancelled`; None while it runs, and where it was killed.
     """
 
     job_id: str
@@ -63,7 +63,8 @@ class JobStore:
             name: the run's name.
             fingerprint: hash of what must stay equal for a resume.
             config: the resolved recipe.
-            fresh: set an earlier job of this name aside under another name, and make a new one.
+            fresh: set an earlier job of this name aside under another name, and make a new one; one that has not
+                ended is cancelled, for nobody will drive it again.
 
         Returns:
             The running job. One that has succeeded is returned as it is, and no attempt begins.
@@ -74,8 +75,7 @@ class JobStore:
         with self._database.session() as session:
             row = session.scalar(select(JobRow).filter_by(project_id=self._project_id, name=name))
             if row is not None and fresh:
-                row.name = f"{name}-replaced-{row.id[-6:]}"
-                session.flush()
+                _set_aside(session, row)
                 row = None
             if row is None:
                 row = self._new_job(session, name, fingerprint, config)
@@ -118,7 +118,8 @@ class JobStore:
         Args:
             job_id: the job.
             fence: the writer's fence.
-            metrics: measured values; a step measured again replaces the earlier value.
+            metrics: measured values; a step measured again replaces the earlier value, unless that is of a later
+                attempt: what a zombie told after its successor had begun fills gaps and changes nothing.
             source: fence of the attempt whose events these are; the writer's own if unset.
             cursor: byte offset up to which the source's events are taken in.
 
@@ -128,7 +129,7 @@ class JobStore:
         with self._database.session() as session:
             self._hold(session, job_id, fence)
             for metric in metrics:
-                session.merge(_to_metric_row(metric, self._project_id))
+                _record_step(session, metric, self._project_id)
             attempt = session.get_one(AttemptRow, (job_id, source or fence))
             attempt.events_cursor = max(attempt.events_cursor, cursor)
 
@@ -154,9 +155,7 @@ class JobStore:
             row = self._hold(session, job_id, fence)
             row.state, row.model, row.error = state, model or row.model, error
             if state in _FINAL_STATES:
-                row.finished_at = int(time.time())
-                attempt = session.get_one(AttemptRow, (job_id, fence))
-                attempt.finished_at, attempt.outcome = row.finished_at, state
+                _end(session, row)
             return _to_job(row)
 
     def job(self, name: str) -> Job:
@@ -269,6 +268,20 @@ def _begin(session: Session, row: JobRow) -> None:
     )
 
 
+def _end(session: Session, row: JobRow) -> None:
+    row.finished_at = int(time.time())
+    attempt = session.get_one(AttemptRow, (row.id, row.fence))
+    attempt.finished_at, attempt.outcome = row.finished_at, row.state
+
+
+def _set_aside(session: Session, row: JobRow) -> None:
+    if row.state not in _FINAL_STATES:
+        row.state, row.error = "cancelled", f'Replaced by a new run of the name "{row.name}" (--fresh).'
+        _end(session, row)
+    row.name = f"{row.name}-replaced-{row.id[-6:]}"
+    session.flush()
+
+
 def _refuse_other_fingerprint(row: JobRow, fingerprint: str) -> None:
     if row.fingerprint != fingerprint:
         raise ConfigError(
@@ -278,14 +291,13 @@ def _refuse_other_fingerprint(row: JobRow, fingerprint: str) -> None:
         )
 
 
-def _to_metric_row(metric: StepMetrics, project_id: str) -> MetricRow:
-    return MetricRow(
-        job_id=metric.job_id,
-        step=metric.step,
-        fence=metric.fence,
-        project_id=project_id,
-        values=dict(metric.values),
-    )
+def _record_step(session: Session, metric: StepMetrics, project_id: str) -> None:
+    row = session.get(MetricRow, (metric.job_id, metric.step))
+    if row is None:
+        row = MetricRow(job_id=metric.job_id, step=metric.step, fence=0, project_id=project_id)
+        session.add(row)
+    if row.fence <= metric.fence:
+        row.fence, row.values = metric.fence, dict(metric.values)
 
 
 def _to_job(row: JobRow) -> Job:

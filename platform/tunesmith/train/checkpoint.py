@@ -64,19 +64,22 @@ def newest_complete(job_folder: Path) -> SavedState | None:
     return found[-1] if found else None
 
 
-def prune(job_folder: Path, *, num_kept: int) -> None:
-    """Remove all complete checkpoints but the newest, and what killed attempts left half-written.
+def prune(attempt_folder: Path, *, num_kept: int) -> None:
+    """Remove all complete checkpoints but the newest, and what a kill left half-written.
+
+    Only of this attempt and earlier ones: an attempt that everybody thought dead takes nothing from its successor.
 
     Args:
-        job_folder: the job's folder.
+        attempt_folder: the folder of the attempt that prunes.
         num_kept: complete checkpoints that stay.
     """
-    found = _complete(job_folder)
+    mine = attempt_folder.name  # attempt-0002: in the order of their numbers
+    found = [state for state in _complete(attempt_folder.parent) if state.path.parent.name <= mine]
     kept = {state.path for state in found[-num_kept:]}
     newest_step = found[-1].step if found else 0
-    for folder in job_folder.glob("attempt-*/checkpoint-*"):
+    for folder in attempt_folder.parent.glob("attempt-*/checkpoint-*"):
         # A checkpoint being written has a higher step than any complete one.
-        if folder not in kept and _step(folder) <= newest_step:
+        if folder.parent.name <= mine and folder not in kept and _step(folder) <= newest_step:
             shutil.rmtree(folder, ignore_errors=True)
 
 

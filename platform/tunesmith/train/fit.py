@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from tunesmith.config.home import Home
-from tunesmith.errors import PlatformError, StorageError, TrainingError
-from tunesmith.train.cluster import ray_session
+from tunesmith.errors import StorageError, TrainingError
+from tunesmith.jobs.events import append_event
+from tunesmith.train.cluster import ray_session, taken_for_now
 from tunesmith.train.loop import LoopSpec, train_loop_per_worker
 
 _POLL_SECONDS = 0.5
@@ -17,8 +18,9 @@ _POLL_SECONDS = 0.5
 def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mapping[str, Any] | None]) -> None:
     """Train until the workers have left their weights in the attempt's folder.
 
-    A worker that dies is replaced by Ray Train, and the group goes on from the newest complete checkpoint; an
-    error of ours (a full disk, bad data) would come again, so the first `failed` event ends the run.
+    A worker that dies is replaced by Ray Train, and the group goes on from the newest complete checkpoint; what would
+    come again (a full disk, a run that has diverged, a base that cannot be loaded) is told as a `failed` event, and
+    the first of these ends the run.
 
     Args:
         spec: the run.
@@ -29,9 +31,11 @@ def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mappin
     Raises:
         TrainingError: the workers failed too often.
         StorageError: a worker could not write.
-        UnavailableError: no Ray cluster answers.
+        UnavailableError: no Ray cluster answers, or none that could ever hold the workers.
     """
     with ray_session(home, spec.config.resources, log=spec.attempt_folder / "ray.log") as own_cluster:
+        if not own_cluster:
+            _tell_if_waiting(spec)
         # In a thread of its own: this one reads events, and leaves at the first that says the run cannot go on.
         trainer = _trainer(spec, job_id, own_cluster=own_cluster)
         running = ThreadPoolExecutor(max_workers=1).submit(trainer.fit)
@@ -40,6 +44,15 @@ def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mappin
             _raise_told(take_in())
     _raise_told(take_in())
     _raise_failed(spec, running.exception())
+
+
+def _tell_if_waiting(spec: LoopSpec) -> None:
+    """Say so where another run has the workers' places; else a person sees nothing happen, for hours it may be."""
+    import ray
+
+    taken = taken_for_now(ray.available_resources(), spec.config.resources)
+    if taken:
+        append_event(spec.events, "waiting", message=taken)
 
 
 def _raise_failed(spec: LoopSpec, error: BaseException | None) -> None:
@@ -81,5 +94,6 @@ def _trainer(spec: LoopSpec, job_id: str, *, own_cluster: bool) -> Any:
 def _raise_told(event: Mapping[str, Any] | None) -> None:
     if event is None:
         return
-    kind: type[PlatformError] = StorageError if event["error"] == "StorageError" else TrainingError
-    raise kind(f"{event['message']} The same command goes on from the last checkpoint.")
+    if event["error"] == "StorageError":
+        raise StorageError(f"{event['message']} The same command goes on from the last checkpoint.")
+    raise TrainingError(event["message"])

@@ -53,30 +53,29 @@ class Follower:
         batch = read_events(attempt_folder(self._job_folder, self._job.fence) / "events.jsonl", self._cursor)
         if not batch.events:
             return None
-        self._jobs.record(
-            self._job.id, self._job.fence, _metrics(self._job, batch.events), cursor=batch.cursor
-        )
+        metrics = _metrics(self._job.id, self._job.fence, batch.events)
+        self._jobs.record(self._job.id, self._job.fence, metrics, cursor=batch.cursor)
         self._cursor = batch.cursor
         for event in batch.events:
             self._watcher.event(event)
         return next((event for event in batch.events if event["type"] == "failed"), None)
 
     def take_in_earlier(self) -> None:
-        """Read what earlier attempts told after their driver was killed."""
+        """Read what earlier attempts told after their driver was killed, under their fence: it fills gaps only."""
         for attempt in self._jobs.attempts(self._job.id):
             if attempt.fence == self._job.fence:
                 continue
             file = attempt_folder(self._job_folder, attempt.fence) / "events.jsonl"
             batch = read_events(file, attempt.events_cursor)
-            metrics = _metrics(self._job, batch.events)
+            metrics = _metrics(self._job.id, attempt.fence, batch.events)
             self._jobs.record(
                 self._job.id, self._job.fence, metrics, source=attempt.fence, cursor=batch.cursor
             )
 
 
-def _metrics(job: Job, events: Sequence[Mapping[str, Any]]) -> list[StepMetrics]:
+def _metrics(job_id: str, fence: int, events: Sequence[Mapping[str, Any]]) -> list[StepMetrics]:
     return [
-        StepMetrics(job.id, event["step"], job.fence, event["values"])
+        StepMetrics(job_id, event["step"], fence, event["values"])
         for event in events
         if event["type"] == "step"
     ]

@@ -20,6 +20,10 @@ EXPORT = "export"
 """Folder in the attempt's folder where the trained weights are left for the driver."""
 
 
+_COME_AGAIN = (AssertionError, AttributeError, ImportError, LookupError, OSError, TypeError, ValueError)
+"""Errors of a recipe, a model or a file. What the death of another worker raises in this one is a RuntimeError."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoopSpec:
     """All that a worker needs to know.
@@ -54,33 +58,54 @@ def train_loop_per_worker(settings: dict[str, Any]) -> None:
         settings: `{"spec": LoopSpec}`.
 
     Raises:
-        PlatformError: the run cannot go on; also told to the driver as a `failed` event.
+        PlatformError: the run cannot go on; also told to the driver as a `failed` event, and so is what ends a
+            worker before its first step and would end the next one too.
     """
     spec: LoopSpec = settings["spec"]
     rank = _world_rank()
-    _send_output_to(spec.attempt_folder / f"worker-{rank}.log")
+    log = spec.attempt_folder / f"worker-{rank}.log"
+    _send_output_to(log)
+    trainer: Any = None
     try:
-        _train(spec, rank)
+        _prepare_process(spec)
+        trainer = _set_up(spec)
+        _train(spec, trainer)
     except PlatformError as error:
         append_event(spec.events, "failed", error=type(error).__name__, message=error.message)
         raise
+    except Exception as error:
+        if _comes_again(error, trainer):
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            message = f"A worker cannot begin: {reason} Look at its log, {log}."
+            append_event(spec.events, "failed", error=type(error).__name__, message=message)
+        raise
 
 
-def _train(spec: LoopSpec, rank: int) -> None:
-    _prepare_process(spec)
+def _comes_again(error: Exception, trainer: Any) -> bool:
+    if trainer is not None and trainer.has_stepped:
+        return False
+    return isinstance(error, _COME_AGAIN) and not isinstance(error, (ConnectionError, TimeoutError))
+
+
+def _set_up(spec: LoopSpec) -> Any:
     from transformers import AutoTokenizer
 
-    from tunesmith.train.export import export_weights
     from tunesmith.train.model import build_model
     from tunesmith.train.trainer import build_trainer, training_arguments
 
     arguments = training_arguments(spec)  # before the model: ZeRO 3 partitions weights as they load
     tokenizer = AutoTokenizer.from_pretrained(spec.prepared.tokenizer_folder)
     model = build_model(spec.config, tokenizer)
-    trainer = build_trainer(spec, model, tokenizer, arguments)
+    return build_trainer(spec, model, tokenizer, arguments)
+
+
+def _train(spec: LoopSpec, trainer: Any) -> None:
+    from tunesmith.train.export import export_weights, shipped_dtype
+
     trainer.train(resume_from_checkpoint=_resume_path(spec))
-    export_weights(trainer, tokenizer, spec.attempt_folder / EXPORT)
-    if rank == 0:
+    folder = spec.attempt_folder / EXPORT
+    export_weights(trainer, trainer.processing_class, folder, dtype=shipped_dtype(spec.config))
+    if trainer.is_world_process_zero():
         append_event(spec.events, "exported", step=trainer.state.global_step)
 
 

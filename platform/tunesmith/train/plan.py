@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tunesmith.assets import same_base
 from tunesmith.config.home import Home
-from tunesmith.config.train import TrainConfig
+from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
 from tunesmith.datasets.sources import load_examples
 from tunesmith.records import DEFAULT_PROJECT
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
+from tunesmith.train.base import empty_base, settle_base
 from tunesmith.train.prepare import Prepared, prepare
 from tunesmith.train.publish import base_name
 from tunesmith.train.steps import num_steps
@@ -23,6 +27,20 @@ from tunesmith.train.steps import num_steps
 _PROCESS_BYTES = 1.2 * 2**30  # Python, torch, DeepSpeed and their buffers, in each worker
 _BYTES_PER_ACTIVATION = 16  # values kept for the backward pass, per token, layer and hidden unit
 _MATMUL_SHARE = 0.3  # of the speed of a bare matrix product that training reaches
+# What a plan reckons with where the recipe's GPUs are elsewhere, by NVIDIA's data sheet.
+_ABSENT_GPU = "A100 80 GB"
+_ABSENT_GPU_BYTES = 80 * 2**30
+_ABSENT_GPU_SPEED = 312e12
+_DECIDE_SPEED = (
+    "sequence_length",
+    "packing",
+    "micro_batch_size",
+    "gradient_checkpointing",
+    "bf16",
+    "zero_stage",
+    "offload_optimizer",
+    "offload_param",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +57,9 @@ class Plan:
         trainable: weights that are trained.
         memory_bytes: what one worker needs.
         available_bytes: what one worker has.
-        tokens_per_second: expected speed of the whole run.
-        speed_source: `an earlier run` or `a matrix product`.
+        device: what the plan reckons with; says so where the recipe's device is not in this machine.
+        tokens_per_second: expected speed of the whole run, over all workers.
+        speed_source: `an earlier run`, `a matrix product`, or the data sheet of a device that is not here.
         minutes: expected duration after the start-up.
         worker_hours: the same times the workers: what is paid for.
     """
@@ -54,6 +73,7 @@ class Plan:
     trainable: int
     memory_bytes: int
     available_bytes: int
+    device: str
     tokens_per_second: float
     speed_source: str
     minutes: float
@@ -70,17 +90,19 @@ def plan_training(config: TrainConfig, *, home: Home, memory_gib: float | None =
 
     Args:
         config: the recipe.
-        home: the installation; an earlier run of the same base and method gives the speed.
+        home: the installation; an earlier run of the same base and method on the same workers gives the speed.
         memory_gib: memory of each worker, GiB; unset: what this machine has.
 
     Returns:
         The plan.
 
     Raises:
-        PlatformError: the data is bad, an example is too long, or there is no such model.
+        PlatformError: the data is bad, an example is too long, there is no such model, or it does not fit the recipe.
     """
+    config = settle_base(config)
+    load = partial(load_examples, config.data, seed=config.seed)
     with tempfile.TemporaryDirectory(prefix="ts-plan-") as folder:
-        prepared = prepare(config, load_examples(config.data, seed=config.seed), Path(folder) / "prepared")
+        prepared = prepare(config, load, Path(folder) / "prepared")
         model = _empty_model(config, prepared)
     total, trainable = _count(model)
     steps = num_steps(config, num_rows=prepared.num_rows)
@@ -97,6 +119,7 @@ def plan_training(config: TrainConfig, *, home: Home, memory_gib: float | None =
         trainable=trainable,
         memory_bytes=memory_of_worker(config, model.config, total=total, trainable=trainable),
         available_bytes=_available(config, memory_gib),
+        device=_device(config),
         tokens_per_second=round(speed, 1),
         speed_source=source,
         minutes=round(seconds / 60, 2),
@@ -129,19 +152,18 @@ def memory_of_worker(config: TrainConfig, shape: Any, *, total: int, trainable: 
 
 
 def _empty_model(config: TrainConfig, prepared: Prepared) -> Any:
-    """The model's shape without its weights: no memory, no download of them."""
+    """What is trained, without its weights."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    from tunesmith.assets import model_source
-    from tunesmith.config.train import LoraConfig, ScratchConfig
     from tunesmith.train.model import add_lora, new_llama
 
-    with torch.device("meta"):
-        if isinstance(config.method, ScratchConfig):
-            return new_llama(config.method, AutoTokenizer.from_pretrained(prepared.tokenizer_folder))
-        base = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model_source(config.model)))
-        return add_lora(base, config.method) if isinstance(config.method, LoraConfig) else base
+    if isinstance(config.method, ScratchConfig):
+        tokenizer = AutoTokenizer.from_pretrained(prepared.tokenizer_folder)
+        with torch.device("meta"):
+            return new_llama(config.method, tokenizer)
+    base = empty_base(config.model)
+    return add_lora(base, config.method) if isinstance(config.method, LoraConfig) else base
 
 
 def _count(model: Any) -> tuple[int, int]:
@@ -149,34 +171,70 @@ def _count(model: Any) -> tuple[int, int]:
     return sum(size for size, _ in sizes), sum(size for size, trained in sizes if trained)
 
 
+def _has_device(config: TrainConfig) -> bool:
+    """Whether this machine has what a worker of the recipe computes on."""
+    import torch
+
+    return not config.resources.gpus_per_worker or bool(torch.cuda.is_available())
+
+
+def _device(config: TrainConfig) -> str:
+    import torch
+
+    workers = config.resources.num_workers
+    if not config.resources.gpus_per_worker:
+        return f"the CPUs of this machine, shared by {workers} worker{'s' if workers > 1 else ''}"
+    if _has_device(config):
+        return f"{workers} x {torch.cuda.get_device_name(0)}, as in this machine"
+    return f"{workers} x {_ABSENT_GPU}, ASSUMED: this machine has no GPU"
+
+
 def _available(config: TrainConfig, memory_gib: float | None) -> int:
     if memory_gib is not None:
         return int(memory_gib * 2**30)
-    if config.resources.gpus_per_worker:
-        import torch
+    if not config.resources.gpus_per_worker:
+        return int(psutil.virtual_memory().available / config.resources.num_workers)
+    if not _has_device(config):
+        return _ABSENT_GPU_BYTES
+    import torch
 
-        if torch.cuda.is_available():
-            return int(torch.cuda.get_device_properties(0).total_memory)
-    return int(psutil.virtual_memory().available / config.resources.num_workers)
+    return int(torch.cuda.get_device_properties(0).total_memory)
 
 
 def _speed(config: TrainConfig, home: Home, parameters: int) -> tuple[float, str]:
     for version in reversed(Registry(open_home_database(home), DEFAULT_PROJECT).versions()):
         earlier = version.lineage
-        same = earlier.base == base_name(config) and earlier.config["method"]["type"] == config.method.type
-        if same and earlier.metrics.get("tokens_per_second"):
-            return earlier.metrics["tokens_per_second"], "an earlier run"
+        if same_base(earlier.base, base_name(config)) and _runs_alike(earlier.config, config):
+            measured = earlier.metrics.get("tokens_per_second")
+            if measured:
+                return measured, "an earlier run"
     # A token costs two operations a weight forwards and four backwards; frozen weights have no gradient of their own.
     operations = (4 if config.method.type == "lora" else 6) * parameters
-    return _matmul_speed() * _MATMUL_SHARE / operations, "a matrix product"
+    # Each worker has a GPU of its own; on CPUs the workers share those that were measured.
+    gpus = min(1.0, config.resources.gpus_per_worker)
+    devices = config.resources.num_workers * gpus if gpus else 1
+    if not _has_device(config):
+        return devices * _ABSENT_GPU_SPEED * _MATMUL_SHARE / operations, f"the data sheet of an {_ABSENT_GPU}"
+    return devices * _matmul_speed(config) * _MATMUL_SHARE / operations, "a matrix product"
 
 
-def _matmul_speed() -> float:
-    """Floating-point operations per second of a bfloat16 matrix product here."""
+def _runs_alike(earlier: Mapping[str, Any], config: TrainConfig) -> bool:
+    """Whether a run had the same work on the same workers, so that its speed is that of another."""
+    now = config.model_dump(mode="json")
+    workers = ("num_workers", "cpus_per_worker", "gpus_per_worker")
+    return (
+        earlier["method"]["type"] == now["method"]["type"]
+        and all(earlier["resources"].get(name) == now["resources"][name] for name in workers)
+        and all(earlier.get(name) == now[name] for name in _DECIDE_SPEED)
+    )
+
+
+def _matmul_speed(config: TrainConfig) -> float:
+    """Floating-point operations per second of a bfloat16 matrix product on what a worker computes on."""
     import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    size = 4096 if device == "cuda" else 768
+    on_gpu = config.resources.gpus_per_worker > 0
+    device, size = ("cuda", 4096) if on_gpu else ("cpu", 768)
     matrix = torch.randn(size, size, dtype=torch.bfloat16, device=device)
     matrix @ matrix
     started, rounds = time.perf_counter(), 8

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from tunesmith.config.train import TrainConfig
 from tunesmith.errors import StorageError
 from tunesmith.records import Example
 from tunesmith.stores.atomic import write_atomic
+from tunesmith.train.base import check_base
 from tunesmith.train.pack import Row, check_lengths, pack
 from tunesmith.train.render import Tokens, render
 from tunesmith.train.tokenizer import make_tokenizer
@@ -60,27 +61,32 @@ class Prepared:
         return Path(self.folder) / "tokenizer"
 
 
-def prepare(config: TrainConfig, examples: Sequence[Example], folder: Path) -> Prepared:
-    """Tokenise and pack the examples, once for each fingerprint.
+def prepare(
+    config: TrainConfig, load: Callable[[], Sequence[Example]], folder: Path, *, fresh: bool = False
+) -> Prepared:
+    """Tokenise and pack the examples, once for each fingerprint; a base is looked at as often.
 
     Args:
         config: the recipe.
-        examples: its conversations.
+        load: reads or makes its conversations; not called where they are prepared already.
         folder: where to put the result; a complete one found there is used as it is.
+        fresh: make it anew even so.
 
     Returns:
         The training set.
 
     Raises:
         DataError: an example cannot be rendered or is too long.
-        ModelNotFoundError: there is no such base.
-        ConfigError: the base has no usable tokenizer.
+        ModelNotFoundError: there is no such base, or its weights are not all there.
+        ConfigError: the base has no usable tokenizer, or does not fit the recipe.
         StorageError: the folder cannot be written.
     """
-    if (folder / _SUMMARY).exists():
+    if (folder / _SUMMARY).exists() and not fresh:
         summary = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
         return Prepared(**{**summary, "folder": str(folder)})
+    examples = load()
     tokenizer = make_tokenizer(config, examples)
+    check_base(config)
     tokens = list(render(examples, tokenizer, loss_on=config.loss_on))
     check_lengths(tokens, sequence_length=config.sequence_length)
     try:

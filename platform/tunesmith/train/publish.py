@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tunesmith.assets import canonical_base
 from tunesmith.config.home import Home
 from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
 from tunesmith.errors import StorageError
@@ -35,7 +36,7 @@ def version_name(config: TrainConfig, job: Job) -> str:
 
 
 def base_name(config: TrainConfig) -> str:
-    """Name of the base: the recipe's `model`; a model made from scratch is its own base.
+    """Name of the base: the recipe's `model`, as every part calls it; a model made from scratch is its own base.
 
     Args:
         config: the recipe.
@@ -43,7 +44,9 @@ def base_name(config: TrainConfig) -> str:
     Returns:
         The name.
     """
-    return config.suffix or config.name if isinstance(config.method, ScratchConfig) else config.model
+    if isinstance(config.method, ScratchConfig):
+        return config.suffix or config.name
+    return canonical_base(config.model)
 
 
 def publish(
@@ -78,16 +81,29 @@ def publish(
     try:
         _place(export, home.objects / key, version)
     except OSError as error:
+        # What is half there would only take the room that the next try needs.
+        shutil.rmtree(_partial(home.objects / key), ignore_errors=True)
         raise StorageError(
-            f"{home.objects / key} cannot be written: {error.strerror}. Free some disk space."
+            f"{home.objects / key} cannot be written: {_reason(error)}. Free some disk space."
         ) from error
     return registry.register(version)
+
+
+def _reason(error: OSError) -> str:
+    """Why a file could not be written; shutil collects it as (from, to, why) of each file."""
+    if isinstance(error, shutil.Error):
+        return str(error.args[0][0][2])
+    return error.strerror or str(error)
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.partial")
 
 
 def _place(export: Path, folder: Path, version: ModelVersion) -> None:
     if (folder / MANIFEST).exists():
         return
-    partial = folder.with_name(f"{folder.name}.partial")
+    partial = _partial(folder)
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(export, partial, ignore=shutil.ignore_patterns("README.md", "*.bin", "*.pt", "*.pth"))
     _settle_config(partial, version)

@@ -73,13 +73,10 @@ def render(
         DataError: the template refuses a conversation, or the prompt of a turn is not a prefix of the
             rendered conversation, so that training would see other tokens than serving; names file and line.
     """
-    if not tokenizer.chat_template:
-        raise ConfigError(
-            f'The tokenizer of "{tokenizer.name_or_path}" has no chat template. Use a chat (instruct) model as `model`.'
-        )
+    template = _chat_template(tokenizer)
     for start in range(0, len(examples), _BATCH):
         batch = examples[start : start + _BATCH]
-        texts = [_render_text(example, tokenizer) for example in batch]
+        texts = [_render_text(example, tokenizer, template) for example in batch]
         encoded = tokenizer(
             [text.text for text in texts], add_special_tokens=False, return_offsets_mapping=True
         )
@@ -105,12 +102,25 @@ def render_prompt(messages: Sequence[Message], tokenizer: Any) -> str:
     return str(tokenizer.apply_chat_template(_turns(messages), tokenize=False, add_generation_prompt=True))
 
 
-def _render_text(example: Example, tokenizer: Any) -> _Rendered:
+def _chat_template(tokenizer: Any) -> str:
+    try:
+        return str(
+            tokenizer.get_chat_template()
+        )  # of several, the one that serving takes for a plain conversation
+    except ValueError as error:
+        raise ConfigError(
+            f'The tokenizer of "{tokenizer.name_or_path}" has no chat template, or several and none is the default. '
+            "Use a chat (instruct) model as `model`.",
+            param="model",
+        ) from error
+
+
+def _render_text(example: Example, tokenizer: Any, template: str) -> _Rendered:
     from jinja2 import TemplateError
 
     try:
-        if _GENERATION_MARK.search(tokenizer.chat_template):
-            return _render_by_marks(example, tokenizer)
+        if _GENERATION_MARK.search(template):
+            return _render_by_marks(example, tokenizer, template)
         return _render_by_prefixes(example, tokenizer)
     except TemplateError as error:
         raise DataError(
@@ -118,12 +128,12 @@ def _render_text(example: Example, tokenizer: Any) -> _Rendered:
         ) from error
 
 
-def _render_by_marks(example: Example, tokenizer: Any) -> _Rendered:
+def _render_by_marks(example: Example, tokenizer: Any, template: str) -> _Rendered:
     from transformers.utils.chat_template_utils import render_jinja_template
 
     texts, spans = render_jinja_template(
         [_turns(example.messages)],
-        chat_template=tokenizer.chat_template,
+        chat_template=template,
         return_assistant_tokens_mask=True,
         **tokenizer.special_tokens_map,
     )

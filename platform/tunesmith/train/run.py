@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import tunesmith
@@ -14,12 +15,13 @@ from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
 from tunesmith.datasets.sources import hash_data, load_examples
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, TrainingError
-from tunesmith.jobs.folders import attempt_folder, job_folder
+from tunesmith.jobs.folders import attempt_folder, job_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.store import JobStore
 from tunesmith.records import DEFAULT_PROJECT, Job, Lineage, ModelVersion, StepMetrics
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
+from tunesmith.train.base import hash_tokenizer, settle_base
 from tunesmith.train.fit import fit
 from tunesmith.train.follow import Follower, Watcher
 from tunesmith.train.loop import EXPORT, LoopSpec
@@ -61,15 +63,16 @@ def run_training(config: TrainConfig, *, home: Home, watcher: Watcher, fresh: bo
     Raises:
         PlatformError: bad data, a missing model, a full disk, or workers that failed too often.
     """
+    config = settle_base(config)
     database = open_home_database(home)
     jobs, registry = JobStore(database, DEFAULT_PROJECT), Registry(database, DEFAULT_PROJECT)
-    with hold_name(home.run / "jobs", config.name):
+    with hold_name(lock_folder(home), config.name):
         data_hash = hash_data(config.data)
-        fingerprint = fingerprint_of(config, data_hash)
+        fingerprint = fingerprint_of(config, data_hash, hash_tokenizer(config))
         known = None if fresh else jobs.resumable(config.name, fingerprint=fingerprint)
         if known and known.state == "succeeded" and known.model:
             return TrainResult(registry.version(known.model), known, trained=False)
-        prepared = _prepare(config, home, fingerprint, watcher)
+        prepared = _prepare(config, home, fingerprint, watcher, fresh=fresh)
         job = jobs.begin_attempt(
             config.name, fingerprint=fingerprint, config=config.model_dump(mode="json"), fresh=fresh
         )
@@ -82,12 +85,13 @@ def run_training(config: TrainConfig, *, home: Home, watcher: Watcher, fresh: bo
             return TrainResult(version, job, trained=True)
 
 
-def fingerprint_of(config: TrainConfig, data_hash: str) -> str:
-    """Hash what must stay equal for a run to be resumed.
+def fingerprint_of(config: TrainConfig, data_hash: str, tokenizer_hash: str) -> str:
+    """Hash what must stay equal for a run to be resumed, and for prepared rows to be used again.
 
     Args:
         config: the recipe.
-        data_hash: hash of its data.
+        data_hash: hash of its data, or of what makes it.
+        tokenizer_hash: hash of the base's tokenizer and chat template.
 
     Returns:
         SHA-256, hex.
@@ -99,13 +103,15 @@ def fingerprint_of(config: TrainConfig, data_hash: str) -> str:
         for key in parents:
             target = target[key]
         del target[leaf]
-    return hashlib.sha256(json.dumps([document, data_hash], sort_keys=True).encode()).hexdigest()
+    parts = [document, data_hash, tokenizer_hash]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _prepare(config: TrainConfig, home: Home, fingerprint: str, watcher: Watcher) -> Prepared:
+def _prepare(config: TrainConfig, home: Home, fingerprint: str, watcher: Watcher, *, fresh: bool) -> Prepared:
     folder = home.objects / "projects" / DEFAULT_PROJECT / "prepared" / fingerprint[:16]
     watcher.event({"type": "preparing"})
-    prepared = prepare(config, load_examples(config.data, seed=config.seed), folder)
+    load = partial(load_examples, config.data, seed=config.seed)
+    prepared = prepare(config, load, folder, fresh=fresh)
     steps = num_steps(config, num_rows=prepared.num_rows)
     watcher.event({"type": "prepared", "prepared": prepared, "num_steps": steps})
     return prepared
@@ -160,14 +166,21 @@ def _mean_loss(steps: Sequence[StepMetrics]) -> float:
 
 @contextmanager
 def _told_to_job(jobs: JobStore, job: Job) -> Iterator[None]:
-    """Write an error into the job before it goes on to the user."""
+    """Write whatever ends a run into its job before it goes on to the user."""
     try:
         yield
-    except PlatformError as error:
+    except BaseException as error:
         # Where the disk is full, or a newer attempt has taken over, the job keeps the state it has.
         with suppress(StorageError, StaleAttemptError):
-            jobs.set_state(job.id, job.fence, "failed", error=error.message)
+            jobs.set_state(job.id, job.fence, "failed", error=_say(error))
         raise
-    except KeyboardInterrupt:
-        jobs.set_state(job.id, job.fence, "failed", error="Interrupted. The same command goes on.")
-        raise
+
+
+def _say(error: BaseException) -> str:
+    match error:
+        case PlatformError():
+            return error.message
+        case KeyboardInterrupt() | SystemExit():  # Ctrl-C; SIGTERM, as `ray job stop` sends it
+            return "Interrupted. The same command goes on."
+        case _:
+            return " ".join(f"{type(error).__name__}: {error}".split())[:500]

@@ -73,17 +73,30 @@ def load_tokenizer(model: str) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelNotFoundError(
-            f'model="{model}" cannot be loaded: {reason} Use a shipped model (tiny-reader), a folder, or a '
-            "Hugging Face name.",
-            param="model",
-        ) from error
+        raise cannot_load(model, error) from error
     if not tokenizer.is_fast:
         raise ConfigError(
             f'model="{model}" has no fast tokenizer (tokenizer.json). Use a model that has one.'
         )
     return tokenizer
+
+
+def cannot_load(model: str, error: Exception) -> ModelNotFoundError:
+    """Put into one line why transformers does not load a model.
+
+    Args:
+        model: its name.
+        error: what transformers says.
+
+    Returns:
+        The error for the user.
+    """
+    reason = " ".join(str(error).split())[:200]
+    return ModelNotFoundError(
+        f'model="{model}" cannot be loaded: {reason} Use a shipped model (tiny-reader), a folder, or a '
+        "Hugging Face name.",
+        param="model",
+    )
 
 
 def train_tokenizer(texts: Iterable[str], method: ScratchConfig) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from datasets import Dataset
 from transformers import Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from tunesmith.config.train import ReadingDataConfig
+from tunesmith.config.train import ReadingDataConfig, TrainConfig
 from tunesmith.errors import TrainingError
 from tunesmith.jobs.events import append_event
 from tunesmith.train.checkpoint import prune, seal, storage_errors
@@ -48,10 +49,11 @@ def training_arguments(spec: LoopSpec) -> SFTConfig:
         max_grad_norm=config.max_grad_norm,
         adam_beta2=config.adam_beta2,
         warmup_steps=config.warmup_steps,
-        lr_scheduler_type=config.schedule,
+        lr_scheduler_type=scheduler_name(config),
         bf16=config.bf16 and on_gpu,
         gradient_checkpointing=config.gradient_checkpointing,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # it would log a diverged run as one of loss 0
         save_strategy="steps",
         save_steps=config.checkpoint_every_steps,
         train_sampling_strategy="sequential" if isinstance(config.data, ReadingDataConfig) else "random",
@@ -73,7 +75,21 @@ def training_arguments(spec: LoopSpec) -> SFTConfig:
     return arguments
 
 
-def build_trainer(spec: LoopSpec, model: Any, tokenizer: Any, arguments: SFTConfig) -> SFTTrainer:
+def scheduler_name(config: TrainConfig) -> str:
+    """Name of the schedule in transformers, whose `constant` knows no warm-up.
+
+    Args:
+        config: the recipe.
+
+    Returns:
+        The value of `lr_scheduler_type`.
+    """
+    if config.schedule == "constant" and config.warmup_steps:
+        return "constant_with_warmup"
+    return config.schedule
+
+
+def build_trainer(spec: LoopSpec, model: Any, tokenizer: Any, arguments: SFTConfig) -> CheckpointingTrainer:
     """Put model, rows and callback together.
 
     Args:
@@ -108,6 +124,17 @@ def _score_only_what_is_learned() -> None:
 
 class CheckpointingTrainer(SFTTrainer):  # type: ignore[misc]
     """An SFTTrainer that leaves a whole checkpoint or none, and says when the disk is full."""
+
+    has_stepped = False
+    """Whether this process has taken an optimizer step."""
+
+    def _run_epoch(self, **loop: Any) -> None:
+        # transformers looks whether the run is over only after a step: one that goes on from its last checkpoint,
+        # because it was killed before its weights were registered, would train past its end.
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(**loop)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
@@ -164,7 +191,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
         trainer: its trainer.
     """
 
-    def __init__(self, spec: LoopSpec, trainer: SFTTrainer) -> None:
+    def __init__(self, spec: LoopSpec, trainer: CheckpointingTrainer) -> None:
         self._spec = spec
         self._trainer = trainer
         self._last = time.monotonic()
@@ -181,6 +208,8 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
                 f"The engine is a {type(engine).__name__}, not a DeepSpeedEngine. "
                 "Look for a setting that makes accelerate ignore DeepSpeed (ACCELERATE_USE_CPU)."
             )
+        # transformers goes on with the interval of the checkpoint it resumed from.
+        state.save_steps = args.save_steps
         self._last = time.monotonic()
         self._tell(
             state,
@@ -193,8 +222,12 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
             resumed_from=state.global_step,
         )
 
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """Note that this process got through a step."""
+        self._trainer.has_stepped = True
+
     def on_log(self, _args: Any, state: Any, *_: Any, logs: dict[str, Any] | None = None, **__: Any) -> None:
-        """Tell the loss, gradient norm, learning rate and speed of a step."""
+        """Tell the loss, gradient norm, learning rate and speed of a step; a run that has diverged ends here."""
         if not logs or "loss" not in logs:
             return
         now = time.monotonic()
@@ -202,6 +235,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
         told: dict[str, float] = {
             key: float(logs[key]) for key in ("loss", "grad_norm", "learning_rate") if key in logs
         }
+        check_finite(told, step=state.global_step, config=self._spec.config)
         values = {
             **told,
             "tokens": round(self._tokens_per_step * state.global_step),
@@ -217,7 +251,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             with storage_errors(folder):
                 seal(folder, step=state.global_step)
-            prune(self._spec.job_folder, num_kept=self._spec.config.num_checkpoints_kept)
+            prune(self._spec.attempt_folder, num_kept=self._spec.config.num_checkpoints_kept)
             self._tell(state, "checkpoint", step=state.global_step)
         torch.distributed.barrier()
         self._last = time.monotonic()
@@ -225,3 +259,26 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
     def _tell(self, state: Any, event_type: str, **fields: Any) -> None:
         if state.is_world_process_zero:
             append_event(self._spec.events, event_type, **fields)
+
+
+def check_finite(measured: Mapping[str, float], *, step: int, config: TrainConfig) -> None:
+    """End a run that has diverged: nothing it does from here on is worth its time.
+
+    Runs compute in bfloat16 or float32, without loss scaling: no step of theirs overflows in search of a scale, as
+    those of float16 do. A gradient that is not finite is the run's own, and DeepSpeed would pass over the step.
+
+    Args:
+        measured: loss and gradient norm of a step; all ranks hold the same values.
+        step: the step.
+        config: the recipe.
+
+    Raises:
+        TrainingError: one of them is not a number or infinite.
+    """
+    for name, value in measured.items():
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{name.replace('_', ' ')} is {value} at step {step}: the run has diverged with "
+                f"learning_rate={config.learning_rate:g}. Lower it and begin anew: "
+                f"--set learning_rate={config.learning_rate / 3:.1g} --fresh."
+            )

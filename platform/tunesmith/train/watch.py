@@ -132,6 +132,8 @@ def describe(event: Mapping[str, Any], *, num_steps: int) -> str | None:
             )
         case "starting":
             return f"{event['job'].id}, attempt {event['job'].fence}: starting the workers (logs in {event['folder']})"
+        case "waiting":
+            return f"waiting for {event['message']}"
         case "engine":
             where = f", going on from step {event['resumed_from']}" if event["resumed_from"] else ""
             return f"{event['engine']}, ZeRO {event['zero_stage']}, {event['world_size']} workers{where}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from typer.testing import CliRunner
 
 from tunesmith.cli.main import app
 from tunesmith.config.home import Home
-from tunesmith.jobs.folders import attempt_folder, job_folder
+from tunesmith.jobs.folders import attempt_folder, job_folder, lock_folder
+from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.store import JobStore
 from tunesmith.records import Job, StepMetrics
 from tunesmith.stores.database import open_home_database
@@ -59,3 +61,25 @@ def test_logs(home: Home, job: Job) -> None:
         (folder / f"worker-{rank}.log").write_text(f"first\nlast of {rank}\n", encoding="utf-8")
     printed = _run("logs", "run", "--tail", "1", "--home", str(home.root)).splitlines()
     assert printed[1::2] == ["last of 0", "last of 2", "last of 10"]
+
+
+def test_job_whose_driver_was_killed_says_so(home: Home, job: Job) -> None:
+    jobs = JobStore(open_home_database(home), "default")
+    jobs.begin_attempt("run", fingerprint="f", config={"name": "run"})
+    with hold_name(lock_folder(home), "run"):
+        assert _run("ls", "--home", str(home.root)).splitlines()[1].split()[:3] == ["run", "running", "2"]
+        assert json.loads(_run("show", "run", "--home", str(home.root), "--json"))["abandoned"] is False
+    assert "running (no driver)" in _run("ls", "--home", str(home.root))
+    assert "No process of this machine drives it" in _run("show", "run", "--home", str(home.root))
+    shown = json.loads(_run("show", "run", "--home", str(home.root), "--json"))
+    assert (shown["state"], shown["abandoned"]) == ("running", True)
+
+
+def test_curve_with_a_number_that_is_none_stays_valid_json(home: Home, job: Job) -> None:
+    jobs = JobStore(open_home_database(home), "default")
+    again = jobs.begin_attempt("run", fingerprint="f", config={"name": "run"})
+    values = {**VALUES, "grad_norm": math.nan}
+    jobs.record(again.id, again.fence, [StepMetrics(again.id, 3, again.fence, values)])
+    printed = _run("show", "run", "--home", str(home.root), "--json")
+    shown = json.loads(printed, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert shown["metrics"][-1]["grad_norm"] is None

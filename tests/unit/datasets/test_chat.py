@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.datasets.chat import MAX_FAULTS_SHOWN, load_chat, read_chat, summarize, write_chat
-from tunesmith.errors import DataError
+from tunesmith.errors import DataError, StorageError
 from tunesmith.records import Message
 
 GOOD = '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}'
@@ -40,6 +40,21 @@ BAD_LINES = {
     "a system turn stands after another": _line(USER, {"role": "system", "content": "x"}, ASSISTANT),
     "the line is blank": "   ",
     "nested too deeply": "[" * 100_000,
+    "thousands of digits": '{"messages": ' + "1" * 5000 + "}",
+    'holds half a character, "\\ud83d", at position 3': _line(USER, {**ASSISTANT, "content": "ok\ud83d"}),
+    'messages[1]."wieght" is not a key of the format. Use role, content, weight': _line(
+        USER, {**ASSISTANT, "wieght": 0}
+    ),
+    "messages[1].tool_calls cannot be trained yet": _line(
+        USER, {"role": "assistant", "content": None, "tool_calls": [{"id": "call_1"}]}
+    ),
+    "messages[1].refusal cannot be trained yet": _line(USER, {**ASSISTANT, "refusal": "I cannot."}),
+    "tools cannot be trained yet": json.dumps(
+        {"messages": [USER, ASSISTANT], "tools": [{"type": "function"}]}
+    ),
+    '"mesages" is not a key of the format. Use messages, id': json.dumps(
+        {"mesages": [], "messages": [USER, ASSISTANT]}
+    ),
 }
 
 
@@ -109,6 +124,39 @@ def test_weight_is_kept(tmp_path: Path) -> None:
         "assistant_turns": 2,
         "characters": 14,
     }
+
+
+def test_keys_of_openai_that_change_no_token_are_passed_over(tmp_path: Path) -> None:
+    exported = {
+        **ASSISTANT,
+        "name": "bot",
+        "refusal": None,
+        "audio": None,
+        "annotations": [],
+        "tool_calls": [],
+    }
+    answered = {"role": "tool", "content": "27", "tool_call_id": "call_1"}
+    line = {
+        "messages": [USER, answered, exported],
+        "parallel_tool_calls": False,
+        "id": 7,
+        "metadata": {"id": "7"},
+        "tools": [],
+    }
+    (example,) = load_chat(_write(tmp_path, json.dumps(line)))
+    assert [message.content for message in example.messages] == ["hi", "27", "hello"]
+
+
+def test_weight_0_is_written_too(tmp_path: Path) -> None:
+    talk = (Message("user", "a"), Message("assistant", "b", weight=0), Message("assistant", "c"))
+    write_chat(tmp_path / "train.jsonl", [talk])
+    assert [example.messages for example in load_chat(tmp_path / "train.jsonl")] == [talk]
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file/train.jsonl cannot be written"):
+        write_chat(tmp_path / "file" / "train.jsonl", [])
 
 
 text = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from tunesmith.config.train import FileDataConfig, ReadingDataConfig, ReadingStage
+from tunesmith.datasets import sources
 from tunesmith.datasets.sources import hash_data, load_examples
 from tunesmith.errors import DataError
 
@@ -18,6 +21,25 @@ def test_hash_follows_the_bytes(tmp_path: Path) -> None:
     assert hash_data(FileDataConfig(path=str(path))) == first
     path.write_text("y", encoding="utf-8")
     assert hash_data(FileDataConfig(path=str(path))) != first
+
+
+def test_hash_of_a_generator_follows_its_settings_sources_and_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = ReadingDataConfig(stages=(ReadingStage(num_examples=2),))
+    other = ReadingDataConfig(stages=(ReadingStage(num_examples=3),))
+    assert hash_data(data) == hash_data(data) != hash_data(other)
+    package = tmp_path / "tunesmith"
+    for place in ("datasets/reading", "rag"):
+        shutil.copytree(Path(str(files("tunesmith"))) / place, package / place)
+    monkeypatch.setattr(sources, "files", lambda _: package)
+    copied = hash_data(data)
+    assert copied == hash_data(data)
+    for name in ("datasets/reading/verbs.py", "datasets/reading/relations/names.yaml", "rag/prompt.py"):
+        with (package / name).open("a", encoding="utf-8") as file:
+            file.write("# another\n")
+        before, copied = copied, hash_data(data)
+        assert copied != before, name
 
 
 def test_missing_file_is_told(tmp_path: Path) -> None:

@@ -47,7 +47,20 @@ def test_fresh_sets_the_old_job_aside(jobs: JobStore) -> None:
     new = _begin(jobs, "g", fresh=True)
     assert new.id != old.id
     assert (new.name, new.fence) == ("run", 1)
-    assert jobs.job(old.id).name == f"run-replaced-{old.id[-6:]}"
+    aside = jobs.job(old.id)
+    assert aside.name == f"run-replaced-{old.id[-6:]}"
+    assert (aside.state, [attempt.outcome for attempt in jobs.attempts(old.id)]) == (
+        "cancelled",
+        ["cancelled"],
+    )
+    assert "--fresh" in str(aside.error)
+
+
+def test_fresh_leaves_an_ended_job_as_it_ended(jobs: JobStore) -> None:
+    old = _begin(jobs)
+    jobs.set_state(old.id, old.fence, "failed", error="disk full")
+    _begin(jobs, "g", fresh=True)
+    assert (jobs.job(old.id).state, jobs.job(old.id).error) == ("failed", "disk full")
 
 
 def test_succeeded_job_begins_no_attempt(jobs: JobStore) -> None:
@@ -78,6 +91,22 @@ def test_replayed_steps_replace_and_leave_no_gap(jobs: JobStore) -> None:
         (3, 2, 0.5),
         (4, 2, 0.5),
     ]
+
+
+def test_a_step_told_twice_in_one_batch_keeps_the_later_value(jobs: JobStore) -> None:
+    job = _begin(jobs)
+    jobs.record(job.id, job.fence, [*_steps(job, 1, 2, loss=1.0), *_steps(job, 2, 3, loss=0.5)])
+    assert [step.values["loss"] for step in jobs.metrics(job.id)] == [1.0, 0.5, 0.5]
+
+
+def test_late_steps_of_an_earlier_attempt_fill_gaps_only(jobs: JobStore) -> None:
+    zombie = _begin(jobs)
+    second = _begin(jobs)
+    jobs.record(second.id, second.fence, _steps(second, 1, 2, loss=0.5))
+    third = _begin(jobs)
+    jobs.record(third.id, third.fence, _steps(zombie, 1, 2, 3, loss=9.0), source=zombie.fence, cursor=70)
+    curve = [(step.step, step.fence, step.values["loss"]) for step in jobs.metrics(third.id)]
+    assert curve == [(1, 2, 0.5), (2, 2, 0.5), (3, 1, 9.0)]
 
 
 def test_zombie_can_write_nothing(jobs: JobStore) -> None:

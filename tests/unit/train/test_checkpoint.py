@@ -59,11 +59,20 @@ def test_prune_keeps_the_newest_and_what_is_being_written(tmp_path: Path) -> Non
         _save(tmp_path, 1, step)
     left_by_a_kill = _save(tmp_path, 1, 25, sealed=False)
     being_written = _save(tmp_path, 2, 40, sealed=False)
-    prune(tmp_path, num_kept=2)
+    prune(tmp_path / "attempt-0002", num_kept=2)
     left = sorted(path.name for path in tmp_path.glob("attempt-*/checkpoint-*"))
     assert left == ["checkpoint-20", "checkpoint-30", "checkpoint-40"]
     assert being_written.exists()
     assert not left_by_a_kill.exists()
+
+
+def test_a_zombie_takes_nothing_from_a_later_attempt(tmp_path: Path) -> None:
+    theirs = [_save(tmp_path, 2, 60), _save(tmp_path, 2, 70, sealed=False)]
+    for step in (50, 80, 90):
+        _save(tmp_path, 1, step)
+    prune(tmp_path / "attempt-0001", num_kept=1)
+    assert all(folder.exists() for folder in theirs)
+    assert [path.name for path in tmp_path.glob("attempt-0001/checkpoint-*")] == ["checkpoint-90"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +102,7 @@ def test_other_errors_pass(tmp_path: Path) -> None:
         raise RuntimeError("shapes do not match")
 
 
-def test_real_full_disk_is_told() -> None:
+def test_real_full_disk_is_told(tmp_path: Path) -> None:
     """/dev/full takes no byte, as a full disk does."""
-    with pytest.raises(StorageError), storage_errors(Path("/tmp/none")), Path("/dev/full").open("wb") as file:
+    with pytest.raises(StorageError), storage_errors(tmp_path / "none"), Path("/dev/full").open("wb") as file:
         file.write(b"x" * 100_000)

@@ -88,3 +88,15 @@ def test_zombie_driver_is_stopped(jobs: JobStore, tmp_path: Path) -> None:
     with pytest.raises(StaleAttemptError):
         Follower(jobs, zombie, tmp_path, Listener()).take_in()
     assert jobs.metrics(zombie.id) == []
+
+
+def test_late_lines_of_a_zombie_change_no_step_of_its_successor(jobs: JobStore, tmp_path: Path) -> None:
+    zombie = _begin(jobs)
+    second = _begin(jobs)
+    _tell(tmp_path, second, 1, 2, 3, loss=0.5)
+    Follower(jobs, second, tmp_path, Listener()).take_in()
+    _tell(tmp_path, zombie, 2, 3, 4, loss=9.0)
+    third = _begin(jobs)
+    Follower(jobs, third, tmp_path, Listener()).take_in_earlier()
+    curve = [(step.step, step.fence, step.values["loss"]) for step in jobs.metrics(third.id)]
+    assert curve == [(1, 2, 0.5), (2, 2, 0.5), (3, 2, 0.5), (4, 1, 9.0)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from tunesmith.errors import StorageError
 from tunesmith.records import Job, Lineage
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
-from tunesmith.train.publish import MANIFEST, publish, version_name
+from tunesmith.train.publish import MANIFEST, base_name, publish, version_name
 
 JOB = Job("ftjob-abcdef0123456789abcdef01", "default", "run", "publishing", 1, "f", {}, 0)
 LINEAGE = Lineage("tiny-reader", "hash", {}, 17, {"loss": 1.0}, "0.1.0", JOB.id)
@@ -50,6 +53,17 @@ def test_name_says_base_project_suffix_and_job(recipe: Recipe) -> None:
     assert version_name(recipe(model="/models/My-Llama", suffix="hr"), JOB) == "ft:My-Llama:default:hr:abcdef"
     made = recipe(method={"type": "scratch"}, suffix="tiny-reader")
     assert version_name(made, JOB) == "ft:tiny-reader:default:tiny-reader:abcdef"
+
+
+def test_base_has_the_name_that_serving_gives_it(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "base")
+    for written in (f"{tmp_path}/base/", f"{tmp_path}/link", f"{tmp_path}/link/../base"):
+        config = recipe(model=written)
+        assert base_name(config) == str(tmp_path / "base")
+        assert version_name(config, JOB) == "ft:base:default:run:abcdef"
+    assert base_name(recipe(model="tiny-reader/")) == "tiny-reader"
+    assert base_name(recipe(model="Qwen/Qwen3-0.6B")) == "Qwen/Qwen3-0.6B"
 
 
 def test_version_holds_what_is_served_and_no_pickle(
@@ -104,3 +118,16 @@ def test_unwritable_store_is_told(export: Path, recipe: Recipe, home: Home, regi
     with pytest.raises(StorageError, match="cannot be written"):
         publish(export, config=recipe(), job=JOB, lineage=LINEAGE, home=home, registry=registry)
     assert registry.versions() == []
+
+
+def test_failed_copy_says_why_and_takes_no_room(
+    export: Path, recipe: Recipe, home: Home, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(source: str, target: str, **_: object) -> None:
+        Path(target).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copytree", partial(shutil.copytree, copy_function=fill))
+    with pytest.raises(StorageError, match=r"cannot be written: .*No space left on device.* Free some disk"):
+        publish(export, config=recipe(), job=JOB, lineage=LINEAGE, home=home, registry=registry)
+    assert list((home.objects / "projects/default/models").iterdir()) == []

@@ -103,3 +103,12 @@ def test_refusing_template_is_told(tokenizer: Any) -> None:
 def test_tokenizer_without_template_is_told(tokenizer: Any) -> None:
     with pytest.raises(ConfigError, match="has no chat template"):
         _render(_with_template(tokenizer, None), *TALK)
+
+
+def test_of_several_templates_the_default_is_taken(tokenizer: Any) -> None:
+    several = _with_template(tokenizer, None)
+    several.chat_template = {"tool_use": FORGETFUL, "default": UNMARKED}
+    assert _render(several, *TALK).ids.tolist() == _render(tokenizer, *TALK).ids.tolist()
+    several.chat_template = {"tool_use": UNMARKED}
+    with pytest.raises(ConfigError, match="several and none is the default"):
+        _render(several, *TALK)

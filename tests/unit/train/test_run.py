@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tunesmith.assets import model_source
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
-from tunesmith.errors import ConflictError, DataError
+from tunesmith.errors import ConflictError, DataError, TrainingError
+from tunesmith.jobs.folders import lock_folder
 from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.store import JobStore
 from tunesmith.stores.database import open_home_database
+from tunesmith.train import run
+from tunesmith.train.loop import LoopSpec
 from tunesmith.train.run import fingerprint_of, run_training
 from tunesmith.train.watch import PlainWatcher, describe
 
@@ -23,10 +28,11 @@ Recipe = Callable[..., TrainConfig]
 
 def test_fingerprint_follows_what_is_computed(recipe: Recipe) -> None:
     same = [recipe(), recipe(checkpoint_every_steps=7), recipe(resources={"max_failures": 0})]
-    assert len({fingerprint_of(config, "data") for config in same}) == 1
+    assert len({fingerprint_of(config, "data", "words") for config in same}) == 1
     other = [recipe(), recipe(seed=1), recipe(learning_rate=1e-3), recipe(method={"type": "full"})]
-    assert len({fingerprint_of(config, "data") for config in other}) == 4
-    assert fingerprint_of(recipe(), "data") != fingerprint_of(recipe(), "other data")
+    assert len({fingerprint_of(config, "data", "words") for config in other}) == 4
+    hashes = [("data", "words"), ("other data", "words"), ("data", "other words")]
+    assert len({fingerprint_of(recipe(), *pair) for pair in hashes}) == 3
 
 
 def test_bad_data_is_told_before_there_is_a_job(recipe: Recipe, tmp_path: Path) -> None:
@@ -52,10 +58,69 @@ def test_too_long_example_is_told_before_there_is_a_job(recipe: Recipe, tmp_path
 def test_second_driver_is_refused(recipe: Recipe, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     with (
-        hold_name(home.run / "jobs", "run"),
+        hold_name(lock_folder(home), "run"),
         pytest.raises(ConflictError, match="already being driven"),
     ):
         run_training(recipe(), home=home, watcher=PlainWatcher(io.StringIO()))
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        (TrainingError("loss is nan at step 7"), "loss is nan at step 7"),
+        (RuntimeError("a fault\nof ours"), "RuntimeError: a fault of ours"),
+        (KeyboardInterrupt(), "Interrupted. The same command goes on."),
+        (SystemExit(143), "Interrupted. The same command goes on."),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_ends_a_run_is_told_to_its_job(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: BaseException, told: str
+) -> None:
+    def end(*_: object, **__: object) -> None:
+        raise ends
+
+    monkeypatch.setattr(run, "fit", end)
+    home, config = Home(tmp_path / "home"), _scratch(recipe, tmp_path)
+    with pytest.raises(type(ends)):
+        run_training(config, home=home, watcher=PlainWatcher(io.StringIO()))
+    job = JobStore(open_home_database(home), "default").job("run")
+    assert (job.state, job.error, job.fence) == ("failed", told, 1)
+    with pytest.raises(type(ends)):
+        run_training(config, home=home, watcher=PlainWatcher(io.StringIO()))
+    assert JobStore(open_home_database(home), "default").job("run").fence == 2
+
+
+def test_relative_base_is_known_by_its_absolute_folder(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray Train's workers run in a folder of their own."""
+    specs: list[LoopSpec] = []
+
+    def note(spec: LoopSpec, **_: object) -> None:
+        specs.append(spec)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "fit", note)
+    base = tmp_path / "models" / "base"
+    shutil.copytree(model_source("tiny-reader"), base)
+    home, data = Home(tmp_path / "home"), _scratch(recipe, tmp_path).data.model_dump()
+    monkeypatch.chdir(tmp_path / "models")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("base", "./base/", "~/models/base", "../models/base", str(base)):
+        with pytest.raises(KeyboardInterrupt):
+            run_training(recipe(model=name, data=data), home=home, watcher=PlainWatcher(io.StringIO()))
+    assert [spec.config.model for spec in specs] == [str(base)] * 5
+    (job,) = JobStore(open_home_database(home), "default").jobs()
+    assert (job.fence, job.config["model"]) == (5, str(base))
+
+
+def _scratch(recipe: Recipe, folder: Path) -> TrainConfig:
+    data = folder / "train.jsonl"
+    line = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
+    data.write_text(line * 8, encoding="utf-8")
+    method = {"type": "scratch", "vocabulary_size": 320}
+    return recipe(data={"type": "file", "path": str(data)}, method=method, max_steps=2)
 
 
 EVENTS: list[tuple[Mapping[str, Any], str | None]] = [
@@ -66,6 +131,10 @@ EVENTS: list[tuple[Mapping[str, Any], str | None]] = [
     (
         {"type": "step", "step": 3, "values": {"loss": 1.23456, "tokens_per_second": 99.6}},
         "step 3/40  loss 1.2346  100 tokens/s",
+    ),
+    (
+        {"type": "waiting", "message": "2 CPUs (0.5 free now); the run begins as soon as they are"},
+        "waiting for 2 CPUs (0.5 free now); the run begins as soon as they are",
     ),
     ({"type": "failed", "message": "disk full"}, "a worker failed: disk full"),
     ({"type": "checkpoint", "step": 10}, None),
