@@ -10,7 +10,8 @@ from tunesmith.config.home import Home
 from tunesmith.errors import StorageError, TrainingError
 from tunesmith.jobs.events import append_event
 from tunesmith.train.cluster import ray_session, taken_for_now
-from tunesmith.train.loop import LoopSpec, train_loop_per_worker
+from tunesmith.train.loop import train_loop_per_worker
+from tunesmith.train.spec import LoopSpec
 
 _POLL_SECONDS = 0.5
 

@@ -7,48 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tunesmith.config.train import TrainConfig
 from tunesmith.errors import PlatformError
 from tunesmith.jobs.events import append_event
-from tunesmith.train.prepare import Prepared
-
-EXPORT = "export"
-"""Folder in the attempt's folder where the trained weights are left for the driver."""
-
+from tunesmith.train.spec import EXPORT, LoopSpec
 
 _COME_AGAIN = (AssertionError, AttributeError, ImportError, LookupError, OSError, TypeError, ValueError)
 """Errors of a recipe, a model or a file. What the death of another worker raises in this one is a RuntimeError."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoopSpec:
-    """All that a worker needs to know.
-
-    Attributes:
-        config: the resolved recipe.
-        prepared: the training set.
-        attempt_folder: events, logs, checkpoints and the export of this attempt; on storage that all nodes share.
-        num_steps: optimizer steps of the whole run.
-    """
-
-    config: TrainConfig
-    prepared: Prepared
-    attempt_folder: Path
-    num_steps: int
-
-    @property
-    def events(self) -> Path:
-        """The attempt's event file."""
-        return self.attempt_folder / "events.jsonl"
-
-    @property
-    def job_folder(self) -> Path:
-        """The job's folder, with all its attempts."""
-        return self.attempt_folder.parent
 
 
 def train_loop_per_worker(settings: dict[str, Any]) -> None:

@@ -24,9 +24,9 @@ from tunesmith.stores.registry import Registry
 from tunesmith.train.base import hash_tokenizer, settle_base
 from tunesmith.train.fit import fit
 from tunesmith.train.follow import Follower, Watcher
-from tunesmith.train.loop import EXPORT, LoopSpec
 from tunesmith.train.prepare import Prepared, prepare
 from tunesmith.train.publish import base_name, publish
+from tunesmith.train.spec import EXPORT, LoopSpec
 from tunesmith.train.steps import num_steps
 
 # How a run is watched and kept may change between two starts of the same run; what it computes may not.

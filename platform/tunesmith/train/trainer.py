@@ -24,7 +24,7 @@ from tunesmith.train.pack import IGNORED
 from tunesmith.train.zero import zero_config
 
 if TYPE_CHECKING:
-    from tunesmith.train.loop import LoopSpec
+    from tunesmith.train.spec import LoopSpec
 
 
 def training_arguments(spec: LoopSpec) -> SFTConfig:

@@ -12,8 +12,9 @@ from tunesmith.config.train import TrainConfig
 from tunesmith.errors import StorageError
 from tunesmith.jobs.events import read_events
 from tunesmith.train import loop
-from tunesmith.train.loop import LoopSpec, train_loop_per_worker
+from tunesmith.train.loop import train_loop_per_worker
 from tunesmith.train.prepare import Prepared
+from tunesmith.train.spec import LoopSpec
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.store import JobStore
 from tunesmith.stores.database import open_home_database
 from tunesmith.train import run
-from tunesmith.train.loop import LoopSpec
 from tunesmith.train.run import fingerprint_of, run_training
+from tunesmith.train.spec import LoopSpec
 from tunesmith.train.watch import PlainWatcher, describe
 
 Recipe = Callable[..., TrainConfig]

@@ -15,8 +15,8 @@ from trl import SFTTrainer
 from tunesmith.config.train import TrainConfig
 from tunesmith.errors import TrainingError
 from tunesmith.jobs.events import read_events
-from tunesmith.train.loop import LoopSpec
 from tunesmith.train.prepare import Prepared
+from tunesmith.train.spec import LoopSpec
 from tunesmith.train.trainer import CheckpointingTrainer, RunReporter, scheduler_name
 
 Recipe = Callable[..., TrainConfig]
