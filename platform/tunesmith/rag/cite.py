@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tunesmith.rag.claims import NamedClaim, split_claims
+from tunesmith.rag.claims import split_claims
 from tunesmith.rag.forms import parse_answer
+from tunesmith.rag.marks import NamedClaim, remove_attribution
 from tunesmith.rag.support import Claim, SourceText, Support, Weights, find_support
 from tunesmith.records import Answer, CheckedSentence, Citation, CitationStatus, Source
 
@@ -49,7 +50,7 @@ class _Check:
 
     def sentence(self, claim: NamedClaim) -> CheckedSentence:
         """Cite the sources that a claim names and that support it, else the one that does."""
-        found = self._supports(Claim.read(claim.text, self._question))
+        found = self._supports(Claim.read(remove_attribution(claim.text), self._question))
         best = max((support.score for support in found.values()), default=0.0)
         named = [
             source

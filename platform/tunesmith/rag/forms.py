@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from tunesmith.rag.abstain import is_abstention
+from tunesmith.rag.marks import read_numbers, read_sentences, remove_attribution
 from tunesmith.rag.sentences import split_sentences
-
-MARK = re.compile(r"\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\]")
-"""A source number, or several, in prose."""
 
 HOUSE_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -43,7 +42,8 @@ class ParsedAnswer:
 
     Attributes:
         form: `house` if the text is, or tries to be, a JSON object; else `prose`.
-        answer: the answer without marks; None if it abstains or no answer can be read.
+        answer: the answer without marks and what leads to them ("according to"); None if it abstains or no answer
+            can be read.
         numbers: source numbers in the order named, each once.
         abstained: whether it says that the documents do not hold the answer.
         valid: whether the text is the house form exactly: these keys, these types, nothing around it.
@@ -125,28 +125,24 @@ def _read_house(value: dict[str, Any], *, valid: bool) -> ParsedAnswer:
     answer, sources = value.get("answer"), value.get("sources")
     numbers = [number for number in sources if type(number) is int] if isinstance(sources, list) else []
     said = str(answer) if isinstance(answer, str | int | float) else None
-    abstained = ("answer" in value and answer is None) or (said is not None and is_abstention(said))
+    abstained = ("answer" in value and answer is None) or _is_refusal(said or "", names_source=bool(numbers))
     return ParsedAnswer("house", None if abstained else said, tuple(dict.fromkeys(numbers)), abstained, valid)
 
 
+def _is_refusal(said: str, *, names_source: bool) -> bool:
+    sentences = [span.text for span in split_sentences(said)]
+    refusals = [is_abstention(sentence, names_source=names_source) for sentence in sentences]
+    return _abstains(refusals, names_source=names_source)
+
+
 def _read_prose(text: str) -> ParsedAnswer:
-    sentences = [
-        span.text for span in split_sentences(MARK.sub("", text)) if any(map(str.isalnum, span.text))
-    ]
-    numbers = tuple(dict.fromkeys(named_numbers(text)))
-    refusals = [is_abstention(sentence) for sentence in sentences]
-    abstained = bool(refusals) and (all(refusals) or (refusals[0] and not numbers))
-    answer = " ".join(MARK.sub("", text).split()) or None
+    numbers = read_numbers(text)
+    refusals = [is_abstention(s.text, names_source=s.names_source) for s in read_sentences(text)]
+    abstained = _abstains(refusals, names_source=bool(numbers))
+    answer = remove_attribution(text) or None
     return ParsedAnswer("prose", None if abstained else answer, numbers, abstained, False)
 
 
-def named_numbers(text: str) -> list[int]:
-    """Source numbers in a piece of prose.
-
-    Args:
-        text: prose with `[n]` marks.
-
-    Returns:
-        The numbers in the order written.
-    """
-    return [int(number) for mark in MARK.findall(text) for number in mark.replace(";", ",").split(",")]
+def _abstains(refusals: Sequence[bool], *, names_source: bool) -> bool:
+    # "The documents do not say. Ask the office." abstains; "... how. They do say when: at 9:30 [2]." answers.
+    return bool(refusals) and (all(refusals) or (refusals[0] and not names_source))

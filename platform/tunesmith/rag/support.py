@@ -4,7 +4,7 @@ A short answer is supported by one sentence of a source, a longer claim by up to
 
 1. every number, time, date and code of the claim stands in it, each with the same unit,
 2. nearly all of the claim's words do, weighted by how rare they are among the sources,
-3. neither says what the other denies, and
+3. neither denies a word that the other asserts (see `negation.py`), and
 4. for a short answer, which says little by itself, enough of the question's words stand in it or close by.
 
 On SQuAD (docs/rag.md) 97% of right answers are supported by their own paragraph, 0.2% by another paragraph of
@@ -14,10 +14,12 @@ the same article that does not hold them.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tunesmith.rag.negation import Statement
 from tunesmith.rag.numerals import CURRENCIES, MONTHS, UNIT_NAMES
 from tunesmith.rag.sentences import Span, split_sentences
 from tunesmith.rag.terms import NEGATIONS, Term, read_terms
@@ -36,15 +38,31 @@ _NEAR, _SAME_SOURCE = 0.7, 0.5
 _UNIT_REACH = 3
 _UNITS = UNIT_NAMES | frozenset(MONTHS)
 _BEFORE = CURRENCIES | frozenset(MONTHS)
-_POLARITY = {"yes": False, "no": True}
+# "No" alone opens an answer only with a stop behind it: "No dogs", "no-one", "No. 5" go on.
+_YES_OR_NO = re.compile(
+    r"""[\s"'*]*(?:(yes)\b|no(?=\W*$|[*"']*\s*[,;:!–—]|\.(?!\s*\d)|\s+-\s))[\s"'*,.;:!–—-]*""", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What is to be supported: a sentence of an answer, with the question it answers."""
+    """What is to be supported: a sentence of an answer, with the question it answers.
+
+    Attributes:
+        terms: its terms, without a leading yes or no.
+        content: keys of those that carry meaning.
+        statement: what it asserts and denies.
+        question: keys of the question's terms that carry meaning.
+        asked: what the question asks for.
+        says_no: for an answer that opens with yes or no: whether it is no; else None.
+    """
 
     terms: tuple[Term, ...]
+    content: frozenset[str]
+    statement: Statement
     question: frozenset[str]
+    asked: Statement
+    says_no: bool | None
 
     @classmethod
     def read(cls, text: str, question: str) -> Claim:
@@ -57,23 +75,44 @@ class Claim:
         Returns:
             The claim.
         """
-        asked = (term.key for term in read_terms(question) if term.is_content)
-        return cls(tuple(read_terms(text)), frozenset(asked))
-
-    @property
-    def content(self) -> list[Term]:
-        """Terms that carry meaning."""
-        return [term for term in self.terms if term.is_content]
+        opening = _YES_OR_NO.match(text)
+        rest = text[opening.end() :] if opening else text
+        terms, asked = tuple(read_terms(rest)), read_terms(question)
+        return cls(
+            terms,
+            _content(terms),
+            Statement.read(rest, terms),
+            _content(asked),
+            # "Isn't leave paid out?" asks whether it is.
+            Statement.read(question, asked[1:] if asked and asked[0].key in NEGATIONS else asked),
+            opening[1] is None if opening else None,
+        )
 
     @property
     def is_short(self) -> bool:
         """Whether it means little without its question."""
-        return len({term.key for term in self.content} - self.question) < LONG_CLAIM_WORDS
+        return len(self.content - self.question) < LONG_CLAIM_WORDS
 
     @property
-    def polarity(self) -> bool | None:
-        """For a bare "yes" or "no": whether it denies; else None."""
-        return _POLARITY.get(self.terms[0].key) if len(self.terms) == 1 else None
+    def is_bare(self) -> bool:
+        """Whether it is but a yes or no ("No, they do not"), which claims what the question asks."""
+        return self.says_no is not None and not self.content
+
+    @property
+    def implied(self) -> frozenset[str]:
+        """What a short answer asserts by its question: "on site" to "Where is smoking allowed?"."""
+        takes_over = self.is_short and not self.says_no and not self.statement.denials
+        return self.asked.asserted if takes_over else frozenset()
+
+    @property
+    def asserted(self) -> frozenset[str]:
+        """What it asserts itself: nothing where it only names what is *not* so ("cats" to "What is not allowed?")."""
+        denied = frozenset[str]().union(*(denial.heads for denial in self.asked.denials))
+        return frozenset() if denied and not denied & self.content else self.statement.asserted
+
+
+def _content(terms: Sequence[Term]) -> frozenset[str]:
+    return frozenset(term.key for term in terms if term.is_content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +138,7 @@ class SourceText:
         sentences: where its sentences lie in the chunk's text.
         terms: the terms of each.
         keys: the keys of each.
+        statements: what each asserts and denies.
         title: keys of the title.
         everything: keys of the whole source and its title.
     """
@@ -106,6 +146,7 @@ class SourceText:
     sentences: tuple[Span, ...]
     terms: tuple[tuple[Term, ...], ...]
     keys: tuple[frozenset[str], ...]
+    statements: tuple[Statement, ...]
     title: frozenset[str]
     everything: frozenset[str]
 
@@ -121,9 +162,12 @@ class SourceText:
         """
         sentences = tuple(split_sentences(source.hit.chunk.text))
         terms = tuple(tuple(read_terms(span.text)) for span in sentences)
-        keys = tuple(_keys(each) for each in terms)
+        statements = tuple(
+            Statement.read(span.text, each) for span, each in zip(sentences, terms, strict=True)
+        )
+        keys = tuple(statement.keys for statement in statements)
         title = _keys(read_terms(source.hit.chunk.title))
-        return cls(sentences, terms, keys, title, title.union(*keys))
+        return cls(sentences, terms, keys, statements, title, title.union(*keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +212,7 @@ def find_support(claim: Claim, source: SourceText, weights: Weights) -> Support 
     Returns:
         The stretch: the shortest that does, then the best, then the first; None if none does.
     """
-    if not claim.terms:
+    if not claim.terms and claim.says_no is None:
         return None
     for length in range(1, (1 if claim.is_short else MAX_SENTENCES) + 1):
         best: Support | None = None
@@ -188,19 +232,14 @@ def _score(claim: Claim, source: SourceText, weights: Weights, first: int, last:
         _is_held(claim.terms, index, stretch) for index, term in enumerate(claim.terms) if term.is_exact
     ):
         return None
-    # A bare yes or no claims what the question asks.
     held = frozenset().union(*source.keys[first:last])
-    words = _share(claim.question if claim.polarity is not None else _content(claim), held, weights)
-    if words < WORDS_NEEDED or _contradicts(claim, stretch):
+    words = _share(claim.question if claim.is_bare else claim.content, held, weights)
+    if words < WORDS_NEEDED or _contradicts(claim, source.statements[first:last]):
         return None
     if not claim.is_short:
         return words
-    near = _nearness(claim.question | _content(claim), source, weights, first, last)
+    near = _nearness(claim.question | claim.content, source, weights, first, last)
     return (words + near) / 2 if near >= CONTEXT_NEEDED else None
-
-
-def _content(claim: Claim) -> frozenset[str]:
-    return frozenset(term.key for term in claim.content)
 
 
 def _share(keys: frozenset[str], held: frozenset[str], weights: Weights) -> float:
@@ -240,11 +279,36 @@ def _unit(terms: Sequence[Term], index: int) -> str | None:
     return next((key for key in following if key in _UNITS), None)
 
 
-def _contradicts(claim: Claim, stretch: Sequence[Term]) -> bool:
-    denied = any(term.key in NEGATIONS for term in stretch)
-    if claim.polarity is not None:
-        return claim.polarity != denied
-    return not claim.is_short and not denied and any(term.key in NEGATIONS for term in claim.terms)
+def _contradicts(claim: Claim, held: Sequence[Statement]) -> bool:
+    if claim.is_bare:
+        opposed = any(each.denies(claim.asked, widely=True) or claim.asked.denies(each) for each in held)
+        return opposed != claim.says_no
+    return any(_is_denied(claim, each, alone=len(held) == 1) for each in held) or _denies(claim, held)
+
+
+def _is_denied(claim: Claim, sentence: Statement, *, alone: bool) -> bool:
+    """Whether a sentence denies what the claim says, or what it takes over from its question."""
+    for denial in sentence.denials:
+        heads = denial.heads - sentence.asserted
+        # Among neighbours, a sentence must have more in common with the claim than the word it denies.
+        is_about = alone or (claim.content & sentence.keys) - denial.heads
+        said = heads & claim.asserted and is_about
+        implied = heads & claim.implied and denial.clause & claim.content
+        if (said or implied) and not denial.is_lifted(claim.statement.keys):
+            return True
+    return False
+
+
+def _denies(claim: Claim, held: Sequence[Statement]) -> bool:
+    """Whether the claim denies what the sentences say, or something of which they deny nothing."""
+    denied = frozenset[str]().union(*(denial.clause for each in held for denial in each.denials))
+    asserted = frozenset[str]().union(*(each.asserted for each in held))
+    keys = frozenset[str]().union(*(each.keys for each in held))
+    for denial in claim.statement.denials:
+        heads = denial.heads - claim.statement.asserted - denied
+        if (heads & asserted or (heads and not denied)) and not denial.is_lifted(keys):
+            return True
+    return False
 
 
 def _keys(terms: Sequence[Term]) -> frozenset[str]:

@@ -88,7 +88,7 @@ def read_terms(text: str) -> list[Term]:
         All terms in order, stop words and negations among them.
     """
     terms = [term for match in _TOKEN.finditer(text) for term in _read_match(match)]
-    return _name_may(_join_numbers(terms, text))
+    return _name_may(_join_numbers(terms, text), text)
 
 
 def _read_match(match: re.Match[str]) -> list[Term]:
@@ -136,6 +136,8 @@ def _read_word(text: str, start: int, end: int) -> list[Term]:
 
 
 def _plain(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     letters = unicodedata.normalize("NFKD", text.replace("’", "'")).casefold()
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
@@ -174,12 +176,14 @@ def _joined_value(first: Term, second: Term, text: str) -> str | None:
     return None
 
 
-def _name_may(terms: list[Term]) -> list[Term]:
-    """Read "may" beside a number as the month."""
+def _name_may(terms: list[Term], text: str) -> list[Term]:
+    """Read "may" beside a number in digits as the month; "one may" is the verb."""
     named = list(terms)
     for index, term in enumerate(terms):
         beside = [*terms[max(0, index - 1) : index], *terms[index + 1 : index + 2]]
-        if term.key == "may" and any(other.kind == "number" for other in beside):
+        if term.key == "may" and any(
+            other.kind == "number" and text[other.start].isdigit() for other in beside
+        ):
             named[index] = Term("month-may", "word", term.start, term.end)
     return named
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,8 +15,9 @@ from tunesmith.stores.vectors import StoreRecord
 
 
 class Turn(BaseModel):
-    """One turn of the conversation."""
+    """One turn of the conversation; fields not named here (`tool_calls`, `tool_call_id`, `name`) stay with it."""
 
+    model_config = ConfigDict(extra="allow")
     role: str
     """`system`, `developer`, `user`, `assistant` or `tool`."""
     content: str | list[dict[str, Any]] | None = None
@@ -109,7 +111,10 @@ class AnswerRequest(BaseModel):
         return defaults.model_copy(update={"top_k": top_k}) if top_k else defaults
 
     def engine_body(self, sources: tuple[Source, ...]) -> dict[str, Any]:
-        """The request to the engine: instructions, earlier turns, the question with its sources.
+        """The request to the engine: instructions, earlier turns, the question with its sources, what came of it.
+
+        The turns around the question stay as they are: calls of tools and their results too, which a program
+        sends behind the question that they belong to. System turns are left out: `instructions` stand for them.
 
         Args:
             sources: what retrieval found.
@@ -118,18 +123,19 @@ class AnswerRequest(BaseModel):
             An OpenAI chat request.
         """
         system, user = build_messages(self.question, sources, instructions=self.instructions)
-        messages = [_to_json(system), *self._earlier_turns(), _to_json(user)]
+        asked = max(index for index, turn in enumerate(self.messages) if turn.role == "user")
+        earlier, later = self.messages[:asked], self.messages[asked + 1 :]
         return {
             **(self.model_extra or {}),
             "model": self.model,
-            "messages": messages,
+            "messages": [_to_json(system), *_as_sent(earlier), _to_json(user), *_as_sent(later)],
             "stream": bool(self.stream),
         }
 
-    def _earlier_turns(self) -> list[dict[str, str]]:
-        last = max(index for index, turn in enumerate(self.messages) if turn.role == "user")
-        kept = [turn for turn in self.messages[:last] if turn.role in ("user", "assistant")]
-        return [{"role": turn.role, "content": turn.text} for turn in kept]
+
+def _as_sent(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    kept = [turn for turn in turns if turn.role not in ("system", "developer")]
+    return [turn.model_dump(exclude_unset=True) for turn in kept]
 
 
 def _to_json(message: Message) -> dict[str, str]:

@@ -36,6 +36,32 @@ def test_a_right_citation_is_verified(text: str, sources: tuple[Source, ...]) ->
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "Yes, full-time staff get 27 days [2].",
+        "According to [2], full-time staff get 27 days.",
+        "According to source [2], it is 27 days of leave.",
+        "Source [2] says full-time staff receive 27 days.",
+        "Full-time staff receive 27 days, according to [2].",
+        "Full-time staff receive 27 days (source: [2]).",
+        "According to the documents, full-time staff receive 27 days [2].",
+        '{"answer": "27 days [2]", "sources": [2]}',
+    ],
+)
+def test_what_leads_to_an_answer_does_not_count(text: str, sources: tuple[Source, ...]) -> None:
+    assert cited(check_answer(text, sources, question=QUESTION)) == [(2, "verified")]
+
+
+@pytest.mark.parametrize("text", ["It is not covered [2].", '{"answer": "not covered", "sources": [2]}'])
+def test_an_answer_of_words_that_may_also_abstain_is_cited(
+    text: str, source: Callable[..., Source], sources: tuple[Source, ...]
+) -> None:
+    insurance = source(2, "Water damage is not covered by the insurance.", document="insurance.md")
+    answer = check_answer(text, (sources[0], insurance), question="Is water damage covered?")
+    assert (answer.abstained, cited(answer)) == (False, [(2, "verified")])
+
+
+@pytest.mark.parametrize(
     "text", ["27 days [1]", "27 days", "27 days [7]", '{"answer": "27 days", "sources": [1]}']
 )
 def test_a_wrong_or_missing_number_is_attributed(text: str, sources: tuple[Source, ...]) -> None:

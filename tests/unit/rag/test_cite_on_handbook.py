@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from tunesmith.rag.cite import check_answer
 from tunesmith.rag.forms import say_house
 from tunesmith.records import Answer, Chunk, Hit, Source
 
+AUXILIARY = re.compile(r"\b(is|are|was|were|may|must|can|will|should)\b(?! not)")
+NEGATION = re.compile(r"\b(?:not|never) ")
 QUESTIONS = handbook_folder().parent / "questions"
 
 
@@ -22,6 +25,7 @@ class Case:
     answer: str
     sources: tuple[Source, ...]
     right: int
+    evidence: str
 
     def check(self, answer: str, *numbers: int) -> Answer:
         return check_answer(say_house(answer, numbers), self.sources, question=self.question)
@@ -60,7 +64,7 @@ def lay(row: dict[str, str], pages: dict[str, set[str]], chance: random.Random) 
         for number, (text, page) in enumerate(shown, 1)
     )
     right = next(source.number for source in sources if source.hit.chunk.text == row["evidence"])
-    return Case(row["question"], row["answer"], sources, right)
+    return Case(row["question"], row["answer"], sources, right, row["evidence"])
 
 
 def share(marks: list[bool]) -> float:
@@ -98,3 +102,31 @@ def test_the_answer_to_another_question_is_not_supported(cases: list[Case]) -> N
         if other.answer != case.answer
     ]
     assert share([bool(found) for found in checked]) <= 0.02
+
+
+@pytest.mark.parametrize(
+    "lead", ["", "Yes, ", "According to [{}], ", "Source [{}] says that ", "Yes, as stated in [{}], "]
+)
+def test_whole_sentences_are_verified_whatever_leads_to_them(cases: list[Case], lead: str) -> None:
+    checked = [
+        check_answer(
+            f"{lead.format(case.right)}{case.evidence.rstrip('.')} [{case.right}].",
+            case.sources,
+            question=case.question,
+        ).citations
+        for case in cases
+    ]
+    assert share([bool(found) and found[0].status == "verified" for found in checked]) >= 0.99
+
+
+def test_the_evidence_turned_round_is_not_supported(cases: list[Case]) -> None:
+    turned = [(case, turn(case.evidence)) for case in cases if turn(case.evidence) != case.evidence]
+    checked = [case.check(claim, case.right).citations for case, claim in turned]
+    assert len(turned) > 300
+    assert share([bool(found) for found in checked]) <= 0.03
+
+
+def turn(evidence: str) -> str:
+    """Take a negation away, or put one in."""
+    found = NEGATION.search(evidence)
+    return NEGATION.sub("", evidence, count=1) if found else AUXILIARY.sub(r"\1 not", evidence, count=1)

@@ -76,6 +76,11 @@ def test_prose_with_marks() -> None:
         "That is not stated in the sources.",
         "The documents do not say. [1]",
         "The documents do not say. Ask the office.",
+        "None of the documents mention the notice period.",
+        "The documents [1][2] do not mention parking, leave [3] or pay [4].",
+        "Sources [1] and [2] do not mention the notice period.",
+        "[1] The documents do not say.",
+        "Based on the documents, there is no information about the notice period.",
     ],
 )
 def test_abstentions_in_prose(text: str) -> None:
@@ -93,11 +98,58 @@ def test_abstentions_in_prose(text: str) -> None:
         "No.",
         "There is no canteen on Saturdays [1].",
         "",
+        "It is not covered [2].",
+        "It is not covered.",
+        "Not covered. [2]",
+        "Not mentioned [2].",
+        "No information about customers may be given by phone [1].",
+        "The policy does not cover it [1]. It is not covered [2].",
+        "[2] It is not covered.",
+        "According to [2], it is not stated.",
     ],
 )
 def test_answers_are_not_abstentions(text: str) -> None:
     assert not parse_answer(text).abstained
 
 
-def test_abstention_inside_the_house_form() -> None:
-    assert parse_answer('{"answer": "The documents do not say.", "sources": []}').abstained
+@pytest.mark.parametrize(
+    ("answer", "numbers"),
+    [
+        (ABSTENTION, ()),
+        (ABSTENTION, (1,)),
+        ("Not stated.", ()),
+        ("The sources do not mention parking.", (1, 2)),
+        ("The documents do not say. Ask the office.", ()),
+    ],
+)
+def test_abstention_inside_the_house_form(answer: str, numbers: tuple[int, ...]) -> None:
+    assert parse_answer(say_house(answer, numbers)).abstained
+
+
+@pytest.mark.parametrize(
+    ("answer", "numbers"),
+    [
+        ("not covered", (2,)),
+        ("not covered", ()),
+        ("not stated", (2,)),
+        ("unknown", (2,)),
+        ("The documents do not say how. They do say when: at 9:30.", (2,)),
+    ],
+)
+def test_answer_inside_the_house_form_that_sounds_like_an_abstention(
+    answer: str, numbers: tuple[int, ...]
+) -> None:
+    parsed = parse_answer(say_house(answer, numbers))
+    assert (parsed.abstained, parsed.answer) == (False, answer)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("According to [1], staff get 27 days.", "staff get 27 days."),
+        ("Source [2] says that staff get 27 days.", "staff get 27 days."),
+        ("Staff get 27 days [1].", "Staff get 27 days ."),
+    ],
+)
+def test_who_says_it_is_no_part_of_the_answer(text: str, answer: str) -> None:
+    assert parse_answer(text).answer == answer
