@@ -160,7 +160,7 @@ async def ask_platform_all(
         raise UnavailableError(
             f"No platform runs on {home.root}. Start it with `tunesmith up --home {home.root}`."
         )
-    key = platform.api_key_file.read_text(encoding="ascii").strip()
+    key = platform.api_key()
     total = len(samples) * len(arms)
     # A proxy in the environment has no business between two programs of one machine.
     connection = DefaultAsyncHttpxClient(trust_env=False)

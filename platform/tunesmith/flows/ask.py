@@ -87,7 +87,7 @@ def ask_platform(
 
 
 def _client(platform: RunningPlatform) -> OpenAI:
-    key = platform.api_key_file.read_text(encoding="ascii").strip()
+    key = platform.api_key()
     # A proxy in the environment has no business between two programs of one machine.
     return OpenAI(
         base_url=platform.base_url, api_key=key, http_client=openai.DefaultHttpxClient(trust_env=False)

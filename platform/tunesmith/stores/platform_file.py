@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from tunesmith.config.home import Home
+from tunesmith.errors import AuthenticationError
 from tunesmith.stores.atomic import write_atomic
 
 
@@ -94,6 +95,23 @@ class RunningPlatform:
     def state_file(self) -> Path:
         """JSON that the controller publishes: readiness, part by part."""
         return Home(self.home).run / "state.json"
+
+    def api_key(self) -> str:
+        """Read the administrator's key.
+
+        Returns:
+            The key.
+
+        Raises:
+            AuthenticationError: its file cannot be read.
+        """
+        try:
+            return self.api_key_file.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise AuthenticationError(
+                f"{self.api_key_file} cannot be read: {error.strerror}. "
+                "`tunesmith down` and `tunesmith up` write it again."
+            ) from error
 
     def ray_environment(self) -> dict[str, str]:
         """What a program must have in its environment, before it imports ray, to join this platform's Ray.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.config.home import Home
-from tunesmith.errors import StorageError
+from tunesmith.errors import AuthenticationError, StorageError
 from tunesmith.stores.platform_file import (
     ProcessId,
     RunningPlatform,
@@ -82,3 +82,11 @@ def test_ray_is_joined_with_address_and_token(platform):
     assert environment["RAY_ADDRESS"] == "127.0.0.1:6379"
     assert environment["RAY_AUTH_MODE"] == "token"
     assert environment["RAY_AUTH_TOKEN_PATH"].endswith("ray.token")
+
+
+def test_a_key_that_is_gone_is_said_with_the_way_out(platform):
+    with pytest.raises(AuthenticationError, match=r"admin\.key cannot be read.*tunesmith up"):
+        platform.api_key()
+    platform.api_key_file.parent.mkdir(parents=True, exist_ok=True)
+    platform.api_key_file.write_text("sk-1\n")
+    assert platform.api_key() == "sk-1"
