@@ -26,7 +26,7 @@ class BuildDocumentsConfig(StrictModel):
     num_hits: int = Field(10, ge=2, le=50)
     """Hits from which the sources of a prompt are drawn; those beyond `top_k` give other distractors."""
     copies: int = Field(2, ge=1)
-    """Rows of each question with sources, each with another order and other distractors."""
+    """Rows of each question with sources, each with other distractors; they stand in the order of the search."""
     fewer_sources: float = Field(0.3, ge=0, le=1)
     """Share of rows with fewer sources than `top_k`."""
     left_out: float = Field(0.15, ge=0, le=1)

@@ -63,12 +63,18 @@ def test_named_source_is_the_one_that_holds_the_answer() -> None:
         assert answer["sources"] == (holders if answer["answer"] else [])
 
 
-def test_right_source_stands_anywhere() -> None:
+def test_sources_stand_in_the_order_of_the_search() -> None:
+    def find_last(question: str) -> list[Source]:
+        """The asked fact last: a retrieval that ranks badly."""
+        return [
+            _source(number, source.hit.chunk.text)
+            for number, source in enumerate(reversed(_find(question)), 1)
+        ]
+
     config = BuildDocumentsConfig(left_out=0, fewer_sources=0)
-    made = build_rows(_questions(), _find, config)
-    shown = range(1, config.retrieval.top_k + 1)
-    places = [_answer(row)["sources"][0] for row in _grounded(made.rows)]  # type: ignore[index]
-    assert all(places.count(place) > len(places) / 8 for place in shown)
+    for find, place in ((_find, 1), (find_last, config.retrieval.top_k)):
+        rows = _grounded(build_rows(_questions(), find, config).rows)
+        assert {_answer(row)["sources"][0] for row in rows} == {place}  # type: ignore[index]
 
 
 def test_left_out_source_is_refused() -> None:
