@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tunesmith.assets import model_source
-from tunesmith.rag.prompt import DEFAULT_INSTRUCTIONS, render_question, render_source
+from tunesmith.rag.prompt import ABSTENTION, DEFAULT_INSTRUCTIONS, render_question, render_source
 
 pytestmark = pytest.mark.flow
 
@@ -23,7 +23,7 @@ FACTS = (
     ("There are {v} benches in Hollin Park.", "How many benches are there in Hollin Park?", ("23", "417")),
 )  # fmt: skip
 
-FOLLOWED = 2  # the shipped version follows in three of eight; a reader as it is wanted, in at least six
+FOLLOWED = NAMED = REFUSED = 6  # of eight
 
 Reader = Callable[[Sequence[str], str], str]
 
@@ -51,11 +51,14 @@ def read() -> Reader:
 
 
 def _sources(asked: int, value: str) -> list[str]:
-    """The asked fact with this value, between two others."""
+    """The asked fact with this value, between two others; a search puts it first, but for a mistake now and then."""
+    others = _others(asked)
+    return [*others[: asked % 4 == 3], FACTS[asked][0].format(v=value), *others[asked % 4 == 3 :]]
+
+
+def _others(asked: int) -> list[str]:
     others = [FACTS[(asked + step) % len(FACTS)] for step in (1, 2)]
-    texts = [fact[0].format(v=fact[2][0]) for fact in others]
-    texts.insert(asked % 3, FACTS[asked][0].format(v=value))
-    return texts
+    return [fact[0].format(v=fact[2][0]) for fact in others]
 
 
 def test_answers_follow_the_values_in_the_sources(read: Reader) -> None:
@@ -64,3 +67,16 @@ def test_answers_follow_the_values_in_the_sources(read: Reader) -> None:
         for number, (_, question, values) in enumerate(FACTS)
     ]
     assert sum(followed) >= FOLLOWED, followed
+
+
+def test_an_answer_names_the_source_it_stands_in(read: Reader) -> None:
+    named = [
+        read(_sources(number, values[0]), question).endswith(f"[{2 if number % 4 == 3 else 1}]")
+        for number, (_, question, values) in enumerate(FACTS)
+    ]
+    assert sum(named) >= NAMED, named
+
+
+def test_what_the_sources_do_not_say_is_refused(read: Reader) -> None:
+    refused = [read(_others(number), question) == ABSTENTION for number, (_, question, _) in enumerate(FACTS)]
+    assert sum(refused) >= REFUSED, refused

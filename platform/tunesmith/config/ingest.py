@@ -12,7 +12,7 @@ from tunesmith.config.strict import StrictModel
 class ChunkConfig(StrictModel):
     """How documents are cut."""
 
-    chunk_tokens: int = Field(48, ge=16, le=8192)
+    chunk_tokens: int = Field(32, ge=16, le=8192)
     """Upper bound of a chunk, in tokens of the embedder. Chunks end at sentence ends where they can. The default, a
     sentence or two, suits tiny-reader; larger models read 256 and more."""
     chunk_overlap: int = Field(0, ge=0)

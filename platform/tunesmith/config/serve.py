@@ -12,7 +12,7 @@ from tunesmith.config.strict import StrictModel
 class RetrievalConfig(StrictModel):
     """How sources are found for a question."""
 
-    top_k: int = Field(3, ge=1, le=50)
+    top_k: int = Field(2, ge=1, le=50)
     """Sources shown to the model. The default suits tiny-reader; larger models read 8 and more."""
     candidates: int = Field(20, ge=1, le=1000)
     """Hits taken from each of dense and BM25 search before they are fused (reciprocal rank fusion)."""

@@ -240,7 +240,9 @@ class ConversationMaker:
     ) -> tuple[tuple[str, ...], tuple[Turn, ...]]:
         """Put the sources into the order in which a search for the first question might return them."""
         asked = _content_words(turns[0].question)
-        closeness = [len(asked & _content_words(text)) + self._rng.uniform(0, _RANK_NOISE) for text in sources]
+        closeness = [
+            len(asked & _content_words(text)) + self._rng.uniform(0, _RANK_NOISE) for text in sources
+        ]
         order = sorted(range(len(sources)), key=lambda old: -closeness[old])
         number_of = {old + 1: new for new, old in enumerate(order, 1)}
         renumbered = (

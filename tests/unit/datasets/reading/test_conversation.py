@@ -112,7 +112,9 @@ def test_sources_stand_as_a_search_for_the_first_question_returns_them() -> None
         ranked: Counter(
             conversation.turns[0].number == 1
             for conversation in _many(
-                ConversationMaker(Shape(max_sources=3, max_sentences=2, unanswerable=0, ranked=ranked), seed=8)
+                ConversationMaker(
+                    Shape(max_sources=3, max_sentences=2, unanswerable=0, ranked=ranked), seed=8
+                )
             )
             if len(conversation.sources) == 3
         )
