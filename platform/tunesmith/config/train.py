@@ -86,6 +86,8 @@ class ReadingStage(StrictModel):
     """Share of facts in sentences that the grammar builds; the others come from the written relations."""
     disguised: float = Field(0.0, ge=0, le=1)
     """Share of the words common to sources and questions that other words stand for."""
+    forms: float = Field(0.0, ge=0, le=1)
+    """Share of conversations whose instructions ask for JSON under some keys, and get it."""
     ranked: float = Field(1.0, ge=0, le=1)
     """Share of conversations whose sources stand as a search for the first question returns them."""
     loss_on: Literal["assistant", "all"] = "assistant"

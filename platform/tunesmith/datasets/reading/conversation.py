@@ -10,6 +10,8 @@ relation with other entities.
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
 import re
 from collections.abc import Sequence
@@ -72,11 +74,17 @@ _OTHER_INSTRUCTIONS = (
     "Answer from the sources. Cite them.",
     "Use only the sources below. If they do not contain the answer, say so.",
     "Read the sources and answer briefly.",
-    'Answer from the sources with strict JSON: {"answer": "...", "sources": [1]}. '
-    'If the sources do not hold the answer: {"answer": null, "sources": []}.',
     "If the context doesn't contain the answer, say so. Always cite which document you're referencing.",
     "You answer questions about our handbook. Be short and exact.",
 )
+_FORM_KEYS = tuple(itertools.product(("value", "result", "reply", "text", "fact"), ("from", "refs", "found_in", "numbers")))
+_FORM_INSTRUCTIONS = (
+    "Answer in JSON: {form}. If the sources do not say: {none}.",
+    "Read the sources and give nothing but strict JSON, {form}, or {none} where they are silent.",
+    "Reply with one JSON object like {form}; where nothing answers, {none}.",
+)
+_LISTED = 0.5
+"""Share of the clusters of written facts that are about noun phrases, as a handbook's are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,7 @@ class Shape:
             this name. They teach in minutes what reading alone teaches in an hour.
         events: share of clusters of facts that the grammar builds; the others come from the written relations.
         disguised: share of the words common to sources and questions that other words stand for.
+        forms: share of conversations whose instructions ask for JSON under some keys, and get it.
         ranked: share of conversations whose sources stand as retrieval returns them: those first that share most
             words with the first question, or nearly so. In the others they stand in any order.
     """
@@ -107,6 +116,7 @@ class Shape:
     drills: float = 0.0
     events: float = 0.5
     disguised: float = 0.0
+    forms: float = 0.0
     ranked: float = 1.0
 
 
@@ -121,15 +131,25 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question with its answer; `value` and `number` are None where the sources do not answer."""
+    """One question with its answer.
+
+    Attributes:
+        question: what is asked.
+        value: the answer; None where the sources do not hold it.
+        number: the source that holds it; None where none does, and in drills.
+        keys: of value and sources, where the answer is to be a JSON object.
+    """
 
     question: str
     value: str | None
     number: int | None
+    keys: tuple[str, str] | None = None
 
     @property
     def answer(self) -> str:
-        """The answer as the reader gives it: `value [n]`, the bare value of a drill, or the abstention."""
+        """The answer as the reader gives it: `value [n]`, the bare value of a drill, the abstention, or JSON."""
+        if self.keys:
+            return _form(self.keys, self.value, self.number)
         if self.value is None:
             return ABSTENTION
         return self.value if self.number is None else f"{self.value} [{self.number}]"
@@ -157,6 +177,10 @@ class Conversation:
         for question, turn in zip(asked, self.turns, strict=True):
             messages += [Message("user", question), Message("assistant", turn.answer)]
         return tuple(messages)
+
+
+def _form(keys: tuple[str, str], value: str | None, number: int | None) -> str:
+    return json.dumps({keys[0]: value, keys[1]: [] if number is None else [number]}, ensure_ascii=False)
 
 
 def _content_words(text: str) -> set[str]:
@@ -193,6 +217,8 @@ class ConversationMaker:
         turns = []
         for _ in range(self._rng.randint(1, 3)):
             words = " ".join(self._anything() for _ in range(self._rng.randint(2, 6)))
+            if self._rng.random() < self._shape.forms:
+                words = _form(self._rng.choice(_FORM_KEYS), words, self._rng.randint(1, 9))
             turns.append(Turn(f"Repeat: {words}", words, None))
         return Conversation("Repeat.", (), tuple(turns))
 
@@ -231,9 +257,19 @@ class ConversationMaker:
         turns = tuple(dict.fromkeys(self._turn(facts, number_of) for _ in range(count)))
         if self._rng.random() < self._shape.ranked:
             sources, turns = self._rank(sources, turns)
+        if self._rng.random() < self._shape.forms:
+            return self._in_form(sources, turns)
         plain = self._rng.random() < 0.6
         instructions = DEFAULT_INSTRUCTIONS if plain else self._rng.choice(_OTHER_INSTRUCTIONS)
         return Conversation(instructions, *self._disguise(sources, turns))
+
+    def _in_form(self, sources: tuple[str, ...], turns: tuple[Turn, ...]) -> Conversation:
+        """The conversation with its answers in a form that its instructions show."""
+        keys = self._rng.choice(_FORM_KEYS)
+        example = f'{{"{keys[0]}": "...", "{keys[1]}": [1]}}'
+        instructions = self._rng.choice(_FORM_INSTRUCTIONS).format(form=example, none=_form(keys, None, None))
+        sources, turns = self._disguise(sources, turns)
+        return Conversation(instructions, sources, tuple(replace(turn, keys=keys) for turn in turns))
 
     def _rank(
         self, sources: tuple[str, ...], turns: tuple[Turn, ...]
@@ -285,7 +321,7 @@ class ConversationMaker:
         rng = self._rng
         if rng.random() < self._shape.events:
             return self._cross(EVENT, size)
-        if rng.random() < 0.3:
+        if rng.random() < _LISTED:
             relation = rng.choice(self._by_kind["listed"])
             subjects = rng.sample(relation.subjects, min(rng.randint(1, 3), len(relation.subjects)))
             return [self._fact(subject, relation) for subject in subjects][:size]

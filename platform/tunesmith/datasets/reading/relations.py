@@ -55,7 +55,7 @@ def load_relations() -> tuple[Relation, ...]:
     folder = files("tunesmith.datasets.reading") / "relations"
     written = [
         _parse(entry)
-        for name in ("world.yaml", "workplace.yaml")
+        for name in _WRITTEN
         for entry in yaml.load((folder / name).read_text(encoding="utf-8"), Loader=_LOADER)
     ]
     attributes = yaml.load((folder / "attributes.yaml").read_text(encoding="utf-8"), Loader=_LOADER)
@@ -78,6 +78,7 @@ def all_options(relations: Sequence[Relation]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(option) for options in choices for option in options))
 
 
+_WRITTEN = ("world.yaml", "workplace.yaml", "organisations.yaml", "rules.yaml", "things.yaml")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
