@@ -162,7 +162,9 @@ def _grounded_row(
     pool = list(others)
     while pool and len(chosen) < size:
         chosen.append(pool.pop(min(rng.randrange(len(pool)), rng.randrange(len(pool)))))
-    chosen.sort(key=lambda source: source.number)  # as a search returns them: a reader learns to look there first
+    chosen.sort(
+        key=lambda source: source.number
+    )  # as a search returns them: a reader learns to look there first
     prompt = [Source(number, source.hit) for number, source in enumerate(chosen, 1)]
     numbers = tuple(source.number for source in prompt if shown and source.hit is right[0].hit)
     answer = say_house(question.answer if shown else None, numbers)

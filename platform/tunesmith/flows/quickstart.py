@@ -242,7 +242,10 @@ def _evaluate(
     given = [f"tuned={version}", f"base={platform.model}", f"num_samples={num_samples}", f"stores=[{STORE}]"]
     command = typed("evaluate", "tiny/evaluate-handbook", *_options(given), home=home)
     config = load_recipe("tiny/evaluate-handbook", EvaluateConfig, given)
-    with tell.step("Ask what no training row asks, in every arm", command=command), shown.counted("answers") as count:
+    with (
+        tell.step("Ask what no training row asks, in every arm", command=command),
+        shown.counted("answers") as count,
+    ):
         report = run_evaluation(config, home=home, on_answer=count)
         tell.say(report.coverage)
     return report

@@ -1,4 +1,4 @@
-"""Metadata: projects, keys, stores, documents, jobs, attempts, metrics, versions, aliases.
+"""Metadata: projects, keys, files, stores, documents, jobs, attempts, events, metrics, versions, aliases.
 
 SQLAlchemy on SQLite (one machine) or Postgres (a cluster), with the same Alembic migrations.
 `project_id` stands in every row. Sessions are short: open, do one thing, commit.
@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, ForeignKey, ForeignKeyConstraint, UniqueConstraint, create_engine, event
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    create_engine,
+    event,
+)
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -75,6 +84,48 @@ class DocumentRow(Base):
     ingested_at: Mapped[int]
 
 
+class FileRow(Base):
+    """An uploaded or produced file; its bytes lie in the object store under its id."""
+
+    __tablename__ = "files"
+    __table_args__ = (Index("files_by_project", "project_id", "created_at", "id"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    filename: Mapped[str]
+    purpose: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[int]
+    expires_at: Mapped[int | None]
+
+
+class UploadRow(Base):
+    """A file that comes in parts."""
+
+    __tablename__ = "uploads"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    filename: Mapped[str]
+    purpose: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    mime_type: Mapped[str]
+    created_at: Mapped[int]
+    expires_at: Mapped[int]
+    file_expires_after: Mapped[int | None]
+    status: Mapped[str]
+    file_id: Mapped[str | None]
+
+
+class UploadPartRow(Base):
+    """One part of an upload."""
+
+    __tablename__ = "upload_parts"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    upload_id: Mapped[str] = mapped_column(ForeignKey("uploads.id"))
+    project_id: Mapped[str]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[int]
+
+
 class JobRow(Base):
     """One piece of work, one id for life."""
 
@@ -92,6 +143,28 @@ class JobRow(Base):
     finished_at: Mapped[int | None]
     model: Mapped[str | None]
     error: Mapped[str | None]
+    request: Mapped[dict[str, Any] | None]
+    error_code: Mapped[str | None]
+    error_param: Mapped[str | None]
+    trained_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    result_files: Mapped[list[str] | None]
+    held_by: Mapped[str | None]
+    held_until: Mapped[float | None]
+
+
+class JobEventRow(Base):
+    """One thing that a job's owner is told; numbered from 1 without a gap."""
+
+    __tablename__ = "job_events"
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    fence: Mapped[int]
+    created_at: Mapped[int]
+    level: Mapped[str]
+    type: Mapped[str]
+    message: Mapped[str]
+    data: Mapped[dict[str, Any]]
 
 
 class AttemptRow(Base):
@@ -105,6 +178,7 @@ class AttemptRow(Base):
     finished_at: Mapped[int | None]
     outcome: Mapped[str | None]
     events_cursor: Mapped[int] = mapped_column(default=0)
+    handle: Mapped[dict[str, Any] | None]
 
 
 class MetricRow(Base):

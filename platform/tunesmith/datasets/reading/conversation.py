@@ -77,7 +77,9 @@ _OTHER_INSTRUCTIONS = (
     "If the context doesn't contain the answer, say so. Always cite which document you're referencing.",
     "You answer questions about our handbook. Be short and exact.",
 )
-_FORM_KEYS = tuple(itertools.product(("value", "result", "reply", "text", "fact"), ("from", "refs", "found_in", "numbers")))
+_FORM_KEYS = tuple(
+    itertools.product(("value", "result", "reply", "text", "fact"), ("from", "refs", "found_in", "numbers"))
+)
 _FORM_INSTRUCTIONS = (
     "Answer in JSON: {form}. If the sources do not say: {none}.",
     "Read the sources and give nothing but strict JSON, {form}, or {none} where they are silent.",
