@@ -217,7 +217,11 @@ class Alias:
     instructions: str | None = None
 
 
-JobState = Literal["queued", "running", "publishing", "succeeded", "failed", "cancelled"]
+JobState = Literal[
+    "validating_files", "queued", "running", "publishing", "succeeded", "failed", "cancelled", "paused"
+]
+WantedState = Literal["succeeded", "cancelled", "paused"]
+FINAL_STATES: tuple[JobState, ...] = ("succeeded", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,14 @@ class Job:
         state: what was last observed.
         fence: number of the newest attempt; writes of older ones are refused.
         fingerprint: hash of what must stay equal for a resume: resolved recipe and data.
+        config: the resolved recipe.
         model: the registered version, once there is one.
+        wanted: what the controller makes true.
+        request: what was asked for through the API; None for a run of the command line, which drives itself.
+        finished_at: Unix seconds; None while it has not ended.
+        error: why it failed, for a person; `error_code` and `error_param` say it to a program.
+        trained_tokens: tokens that passed through the model, once it has succeeded.
+        result_files: ids of the files that it made.
     """
 
     id: str
@@ -243,6 +254,39 @@ class Job:
     created_at: int
     model: str | None = None
     error: str | None = None
+    wanted: WantedState = "succeeded"
+    request: Mapping[str, Any] | None = None
+    finished_at: int | None = None
+    error_code: str | None = None
+    error_param: str | None = None
+    trained_tokens: int | None = None
+    result_files: tuple[str, ...] = ()
+
+
+EventLevel = Literal["info", "warn", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One thing that the owner of a job is told.
+
+    Attributes:
+        job_id: the job.
+        number: from 1, without a gap.
+        created_at: Unix seconds.
+        message: for a person.
+        level: how bad it is.
+        type: `metrics` where `data` holds what was measured at a step, else `message`.
+        data: JSON values.
+    """
+
+    job_id: str
+    number: int
+    created_at: int
+    message: str
+    level: EventLevel = "info"
+    type: Literal["message", "metrics"] = "message"
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

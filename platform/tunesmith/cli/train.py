@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json
 
+if TYPE_CHECKING:
+    from tunesmith.config.home import Home
+
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe file, or a shipped recipe's name.")],
+    recipe: Annotated[str | None, typer.Argument(help="A recipe file, or a shipped recipe's name.")] = None,
     overrides: Annotated[
         list[str], typer.Option("--set", help="Override a field: path.to.field=value.")
     ] = [],  # noqa: B006
     fresh: Annotated[bool, typer.Option(help="Begin anew under a name that was used before.")] = False,
+    attempt: Annotated[
+        Path | None, typer.Option(help="An attempt's folder, as the controller starts it.", hidden=True)
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -25,11 +32,19 @@ def train(
     from tunesmith.config.home import Home
     from tunesmith.config.recipe import load_recipe
     from tunesmith.config.train import TrainConfig
+    from tunesmith.errors import ConfigError
     from tunesmith.train.run import run_training
     from tunesmith.train.watch import make_watcher
 
-    config = load_recipe(recipe, TrainConfig, overrides)
     signal.signal(signal.SIGTERM, _leave)
+    if attempt is not None:
+        _run_attempt(attempt, Home.locate(home))
+        return
+    if recipe is None:
+        raise ConfigError(
+            "Which recipe? `tunesmith train RECIPE`: a file, or the name of a shipped one (tiny/handbook-lora)."
+        )
+    config = load_recipe(recipe, TrainConfig, overrides)
     watcher = make_watcher()
     try:
         result = run_training(config, home=Home.locate(home), watcher=watcher, fresh=fresh)
@@ -42,6 +57,12 @@ def train(
     if not result.trained:
         print(f'Run "{config.name}" has succeeded before; nothing to do. Start over with --fresh.')
     print(f"{result.version.name}  ({metrics['steps']:.0f} steps, loss {metrics['loss']:.4f})")
+
+
+def _run_attempt(folder: Path, home: Home) -> None:
+    from tunesmith.train.attempt import run_attempt
+
+    run_attempt(folder, home=home)
 
 
 def _leave(signum: int, _frame: FrameType | None) -> None:

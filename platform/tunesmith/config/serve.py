@@ -61,6 +61,19 @@ class BudgetConfig(StrictModel):
         return int(-(-(self.engine_cpus + self.retrieval_cpus + self.training_cpus) // 1))
 
 
+class JobsConfig(StrictModel):
+    """Fine-tuning jobs that are asked for through the API."""
+
+    recipe: str = "api/supervised"
+    """Recipe that a job is made from; the request's hyperparameters are laid over it."""
+    max_running: int = Field(1, ge=1)
+    """Jobs that train at once; the others wait in turn, project by project."""
+    max_stalled_attempts: int = Field(3, ge=1)
+    """Attempts in a row that may be lost without a single new step before the job fails."""
+    stand_ins: tuple[str, ...] = ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", "gpt-3.5-turbo")
+    """Names of hosted models for which the served base stands in, so that programs run unchanged."""
+
+
 class ServeConfig(StrictModel):
     """The platform on one machine."""
 
@@ -79,5 +92,7 @@ class ServeConfig(StrictModel):
     """The vLLM engine."""
     budget: BudgetConfig = BudgetConfig()
     """Logical CPUs."""
+    jobs: JobsConfig = JobsConfig()
+    """Fine-tuning jobs."""
     ready_timeout_seconds: float = Field(300, gt=0)
     """How long `up` waits until everything answers."""

@@ -7,21 +7,30 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import secrets
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import httpx
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.applications import Applications
+from tunesmith.controller.jobs import JobController
 from tunesmith.controller.loop import Controller
-from tunesmith.controller.plan import plan_parts
+from tunesmith.controller.plan import part_environment, plan_parts
 from tunesmith.controller.probes import answers_http
+from tunesmith.controller.processes import start_process
+from tunesmith.controller.publisher import RegistryPublisher
 from tunesmith.controller.supervise import Supervised
+from tunesmith.jobs.queue import JobQueue
+from tunesmith.jobs.runners.process import ProcessRunner
 from tunesmith.serve.applications import serve_applications
+from tunesmith.stores.database import open_home_database
 from tunesmith.stores.platform_file import ProcessId, RunningPlatform, read_record, write_running
 from tunesmith.stores.state_file import PartState, write_state
 
@@ -59,7 +68,31 @@ def build_controller(platform: RunningPlatform) -> Controller:
         own = ProcessId.of(os.getpid())
         write_running(dataclasses.replace(platform, pids={"controller": own, **pids}))
 
-    return Controller(parts, applications=_applications(platform), publish=publish, record=record)
+    return Controller(
+        parts,
+        applications=_applications(platform),
+        publish=publish,
+        record=record,
+        jobs=_jobs(platform),
+    )
+
+
+def _jobs(platform: RunningPlatform) -> JobController:
+    home = Home(platform.home)
+    database = open_home_database(home)
+
+    def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+        tied = {**part_environment(platform, "job"), **environment}
+        return start_process(command, environment=tied, log=log, folder=home.run).pid
+
+    return JobController(
+        database,
+        queue=JobQueue(database, owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"),
+        home=home,
+        runner=ProcessRunner(home.root, start=start),
+        publish=RegistryPublisher(database, home),
+        config=ServeConfig.model_validate(platform.config).jobs,
+    )
 
 
 def _applications(platform: RunningPlatform) -> Applications:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from tunesmith.controller.applications import Applications
+from tunesmith.controller.jobs import JobController
 from tunesmith.controller.supervise import Supervised
 from tunesmith.errors import StorageError
 from tunesmith.stores.platform_file import ProcessId
@@ -22,6 +23,7 @@ class Controller:
         applications: what Ray Serve shall run on the part named `ray`.
         publish: told the state of everything after each look.
         record: told the main process of each part whenever one changed.
+        jobs: drives fine-tuning jobs.
     """
 
     def __init__(
@@ -31,11 +33,13 @@ class Controller:
         applications: Applications,
         publish: Callable[[Sequence[PartState]], object],
         record: Callable[[dict[str, ProcessId]], None],
+        jobs: JobController | None = None,
     ) -> None:
         self._parts = parts
         self._applications = applications
         self._publish = publish
         self._record = record
+        self._jobs = jobs
         self._recorded: dict[str, ProcessId] = {}
         self._ray_ready = False
         self._all_ready = False
@@ -49,10 +53,17 @@ class Controller:
         """
         # Ray's dashboard may take a minute to answer on a busy machine; the processes are watched meanwhile.
         threading.Thread(target=self._watch_applications, args=(stop,), daemon=True).start()
+        driving = threading.Thread(target=self._drive_jobs, args=(stop,))
+        driving.start()
         while not stop.is_set():
             self._all_ready = self.tick()
             stop.wait(_CALM_SECONDS if self._all_ready else _EAGER_SECONDS)
+        driving.join()
         self.stop_parts()
+
+    def _drive_jobs(self, stop: threading.Event) -> None:
+        if self._jobs:
+            self._jobs.run(stop, has_room=lambda: self._ray_ready)
 
     def _watch_applications(self, stop: threading.Event) -> None:
         while not stop.wait(_CALM_SECONDS if self._all_ready else _EAGER_SECONDS):

@@ -92,6 +92,33 @@ def read_chat(path: str | Path) -> ChatFile:
     return ChatFile(name, tuple(examples), tuple(faults))
 
 
+def check_chat(path: str | Path, *, name: str | None = None) -> tuple[int, tuple[Fault, ...], int]:
+    """Look through a file of any size without holding it.
+
+    Args:
+        path: a chat JSONL file, UTF-8.
+        name: what its faults call it; the path if unset.
+
+    Returns:
+        Good lines, the first `MAX_FAULTS_SHOWN` faults, and how many faults there are.
+
+    Raises:
+        DataError: the file cannot be opened.
+    """
+    called, good, faults, shown = name or str(path), 0, 0, list[Fault]()
+    for number, line in _numbered_lines(str(path)):
+        item = _parse_line(line, called, number)
+        if isinstance(item, Example):
+            good += 1
+            continue
+        faults += 1
+        if len(shown) < MAX_FAULTS_SHOWN:
+            shown.append(item)
+    if not good and not faults:
+        faults, shown = 1, [Fault(called, 1, "the file holds no conversation. Add at least one line.")]
+    return good, tuple(shown), faults
+
+
 def describe_faults(faults: Sequence[Fault]) -> str:
     """Write faults as text, one line each, the first fifty and the number of the rest.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,11 +45,20 @@ class Names:
         registry: makes the registry of a project.
         base: name of the served base model.
         started_at: Unix seconds; the creation time of the base and of aliases.
+        stand_ins: further names that the base answers to, where no alias has them.
     """
 
-    def __init__(self, registry: Callable[[str], Registry], *, base: str, started_at: int) -> None:
+    def __init__(
+        self,
+        registry: Callable[[str], Registry],
+        *,
+        base: str,
+        started_at: int,
+        stand_ins: Collection[str] = (),
+    ) -> None:
         self._registry = registry
         self._base = base
+        self._stand_ins = frozenset(stand_ins)
         self._started_at = started_at
 
     def resolve(self, project_id: str, name: str) -> NamedModel:
@@ -70,7 +80,14 @@ class Names:
         alias = registry.alias(name)
         if alias:
             return self._alias(registry, alias)
+        if name in self._stand_ins:
+            return dataclasses.replace(self._base_model(), name=name)
         return self._version(registry, name)
+
+    @property
+    def base(self) -> str:
+        """Name of the served base model."""
+        return self._base
 
     def all(self, project_id: str) -> list[NamedModel]:
         """All names that answer: base, versions (oldest first), aliases.

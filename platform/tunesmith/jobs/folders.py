@@ -10,6 +10,9 @@ from pathlib import Path
 from tunesmith.config.home import Home
 from tunesmith.records import Job
 
+EXPORT = "export"
+"""Folder in the attempt's folder where the workers leave the trained weights."""
+
 
 def job_folder(home: Home, job: Job) -> Path:
     """Folder of a job, all attempts.

@@ -15,14 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tunesmith.errors import ConfigError, NotFoundError, StaleAttemptError
-from tunesmith.records import Job, JobState, StepMetrics
+from tunesmith.errors import ConfigError, NotFoundError
+from tunesmith.jobs.rows import begin, finish, hold_fence, record_step, tell, to_job
+from tunesmith.jobs.telling import Told, tell_of
+from tunesmith.records import FINAL_STATES, Job, JobState, StepMetrics
 from tunesmith.stores.database import AttemptRow, Database, JobRow, MetricRow
-
-_FINAL_STATES = ("succeeded", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ class JobStore:
                 row = self._new_job(session, name, fingerprint, config)
             _refuse_other_fingerprint(row, fingerprint)
             if row.state != "succeeded":
-                _begin(session, row)
-            return _to_job(row)
+                begin(session, row)
+            return to_job(row)
 
     def resumable(self, name: str, *, fingerprint: str) -> Job | None:
         """See what stands under a name, before any work is done for it.
@@ -102,39 +102,59 @@ class JobStore:
             if row is None:
                 return None
             _refuse_other_fingerprint(row, fingerprint)
-            return _to_job(row)
+            return to_job(row)
 
-    def record(
+    def take_in(
         self,
         job_id: str,
         fence: int,
-        metrics: Sequence[StepMetrics],
+        events: Sequence[Mapping[str, Any]],
         *,
         source: int | None = None,
         cursor: int = 0,
     ) -> None:
-        """Take in what was measured, and how far the events were read, in one transaction.
+        """Take in what an attempt noted, and how far it was read, in one transaction: each event counts once.
+
+        A step measured again replaces the earlier value, unless that is of a later attempt, and is not told again:
+        what a zombie noted after its successor had begun fills gaps and changes nothing.
 
         Args:
             job_id: the job.
             fence: the writer's fence.
-            metrics: measured values; a step measured again replaces the earlier value, unless that is of a later
-                attempt: what a zombie told after its successor had begun fills gaps and changes nothing.
+            events: as noted, in order.
             source: fence of the attempt whose events these are; the writer's own if unset.
             cursor: byte offset up to which the source's events are taken in.
 
         Raises:
             StaleAttemptError: a later attempt has begun; nothing was written.
         """
+        source = source or fence
         with self._database.session() as session:
-            self._hold(session, job_id, fence)
-            for metric in metrics:
-                _record_step(session, metric, self._project_id)
-            attempt = session.get_one(AttemptRow, (job_id, source or fence))
+            row = hold_fence(session, job_id, fence)
+            attempt = session.get_one(AttemptRow, (job_id, source), populate_existing=True)
+            if cursor and cursor <= attempt.events_cursor:
+                return  # another controller was faster
+            tell(
+                session, row, [what for event in events if (what := self._take(session, row, source, event))]
+            )
             attempt.events_cursor = max(attempt.events_cursor, cursor)
 
+    def _take(self, session: Session, row: JobRow, source: int, event: Mapping[str, Any]) -> Told | None:
+        if event["type"] == "step":
+            metric = StepMetrics(row.id, event["step"], source, event["values"])
+            if not record_step(session, metric, row.project_id):
+                return None
+        return tell_of(event)
+
     def set_state(
-        self, job_id: str, fence: int, state: JobState, *, model: str | None = None, error: str | None = None
+        self,
+        job_id: str,
+        fence: int,
+        state: JobState,
+        *,
+        model: str | None = None,
+        error: str | None = None,
+        told: Sequence[Told] = (),
     ) -> Job:
         """Say what was observed of the job.
 
@@ -144,6 +164,7 @@ class JobStore:
             state: the new state; a final one also ends the attempt.
             model: the registered version, with `succeeded`.
             error: the message, with `failed`.
+            told: what to tell the job's owner of it.
 
         Returns:
             The job as it is now.
@@ -152,11 +173,12 @@ class JobStore:
             StaleAttemptError: a later attempt has begun; nothing was written.
         """
         with self._database.session() as session:
-            row = self._hold(session, job_id, fence)
+            row = hold_fence(session, job_id, fence)
             row.state, row.model, row.error = state, model or row.model, error
-            if state in _FINAL_STATES:
-                _end(session, row)
-            return _to_job(row)
+            tell(session, row, told)
+            if state in FINAL_STATES:
+                finish(session, row, state)
+            return to_job(row)
 
     def job(self, name: str) -> Job:
         """Look up a job.
@@ -175,14 +197,14 @@ class JobStore:
             row = session.scalar(by_name.where((JobRow.name == name) | (JobRow.id == name)))
             if row is None:
                 raise NotFoundError(f'Job "{name}" does not exist. `tunesmith jobs ls` lists those that do.')
-            return _to_job(row)
+            return to_job(row)
 
     def jobs(self) -> list[Job]:
         """All jobs, newest first."""
         query = select(JobRow).filter_by(project_id=self._project_id)
         with self._database.session() as session:
             return [
-                _to_job(row) for row in session.scalars(query.order_by(JobRow.created_at.desc(), JobRow.id))
+                to_job(row) for row in session.scalars(query.order_by(JobRow.created_at.desc(), JobRow.id))
             ]
 
     def attempts(self, job_id: str) -> list[Attempt]:
@@ -238,46 +260,11 @@ class JobStore:
         session.flush()
         return row
 
-    def _hold(self, session: Session, job_id: str, fence: int) -> JobRow:
-        # The check is itself a write: it takes the database's write lock, so that no later attempt can begin
-        # between the check and what follows in this transaction.
-        mine = update(JobRow).where(JobRow.id == job_id, JobRow.fence == fence).values(fence=fence)
-        held = session.execute(mine.execution_options(synchronize_session=False))
-        row = session.get_one(JobRow, job_id)
-        if held.rowcount == 0:  # type: ignore[attr-defined]
-            raise StaleAttemptError(
-                f"Attempt {fence} of {job_id} was replaced by attempt {row.fence}; its write was refused. "
-                "Only one process may drive a job: let the newer one run."
-            )
-        return row
-
-
-def _begin(session: Session, row: JobRow) -> None:
-    raised = update(JobRow).where(JobRow.id == row.id).values(fence=JobRow.fence + 1)
-    session.execute(raised.execution_options(synchronize_session=False))
-    session.refresh(row)
-    row.state, row.error, row.finished_at = "running", None, None
-    session.add(
-        AttemptRow(
-            job_id=row.id,
-            fence=row.fence,
-            project_id=row.project_id,
-            started_at=int(time.time()),
-            events_cursor=0,
-        )
-    )
-
-
-def _end(session: Session, row: JobRow) -> None:
-    row.finished_at = int(time.time())
-    attempt = session.get_one(AttemptRow, (row.id, row.fence))
-    attempt.finished_at, attempt.outcome = row.finished_at, row.state
-
 
 def _set_aside(session: Session, row: JobRow) -> None:
-    if row.state not in _FINAL_STATES:
-        row.state, row.error = "cancelled", f'Replaced by a new run of the name "{row.name}" (--fresh).'
-        _end(session, row)
+    if row.state not in FINAL_STATES:
+        row.error = f'Replaced by a new run of the name "{row.name}" (--fresh).'
+        finish(session, row, "cancelled")
     row.name = f"{row.name}-replaced-{row.id[-6:]}"
     session.flush()
 
@@ -289,27 +276,3 @@ def _refuse_other_fingerprint(row: JobRow, fingerprint: str) -> None:
             "Use another name (--set name=...), or start over under this one with --fresh.",
             param="name",
         )
-
-
-def _record_step(session: Session, metric: StepMetrics, project_id: str) -> None:
-    row = session.get(MetricRow, (metric.job_id, metric.step))
-    if row is None:
-        row = MetricRow(job_id=metric.job_id, step=metric.step, fence=0, project_id=project_id)
-        session.add(row)
-    if row.fence <= metric.fence:
-        row.fence, row.values = metric.fence, dict(metric.values)
-
-
-def _to_job(row: JobRow) -> Job:
-    return Job(
-        id=row.id,
-        project_id=row.project_id,
-        name=row.name,
-        state=row.state,  # type: ignore[arg-type]
-        fence=row.fence,
-        fingerprint=row.fingerprint,
-        config=row.config,
-        created_at=row.created_at,
-        model=row.model,
-        error=row.error,
-    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from tunesmith.jobs.events import read_events
 from tunesmith.jobs.folders import attempt_folder
 from tunesmith.jobs.store import JobStore
-from tunesmith.records import Job, StepMetrics
+from tunesmith.records import Job
 
 
 class Watcher(Protocol):
@@ -53,29 +53,18 @@ class Follower:
         batch = read_events(attempt_folder(self._job_folder, self._job.fence) / "events.jsonl", self._cursor)
         if not batch.events:
             return None
-        metrics = _metrics(self._job.id, self._job.fence, batch.events)
-        self._jobs.record(self._job.id, self._job.fence, metrics, cursor=batch.cursor)
+        self._jobs.take_in(self._job.id, self._job.fence, batch.events, cursor=batch.cursor)
         self._cursor = batch.cursor
         for event in batch.events:
             self._watcher.event(event)
         return next((event for event in batch.events if event["type"] == "failed"), None)
 
     def take_in_earlier(self) -> None:
-        """Read what earlier attempts told after their driver was killed, under their fence: it fills gaps only."""
+        """Read what earlier attempts told after their driver was killed: it fills gaps only."""
         for attempt in self._jobs.attempts(self._job.id):
-            if attempt.fence == self._job.fence:
-                continue
-            file = attempt_folder(self._job_folder, attempt.fence) / "events.jsonl"
-            batch = read_events(file, attempt.events_cursor)
-            metrics = _metrics(self._job.id, attempt.fence, batch.events)
-            self._jobs.record(
-                self._job.id, self._job.fence, metrics, source=attempt.fence, cursor=batch.cursor
-            )
-
-
-def _metrics(job_id: str, fence: int, events: Sequence[Mapping[str, Any]]) -> list[StepMetrics]:
-    return [
-        StepMetrics(job_id, event["step"], fence, event["values"])
-        for event in events
-        if event["type"] == "step"
-    ]
+            if attempt.fence != self._job.fence:
+                file = attempt_folder(self._job_folder, attempt.fence) / "events.jsonl"
+                batch = read_events(file, attempt.events_cursor)
+                self._jobs.take_in(
+                    self._job.id, self._job.fence, batch.events, source=attempt.fence, cursor=batch.cursor
+                )

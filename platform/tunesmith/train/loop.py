@@ -12,7 +12,8 @@ from typing import Any
 
 from tunesmith.errors import PlatformError
 from tunesmith.jobs.events import append_event
-from tunesmith.train.spec import EXPORT, LoopSpec
+from tunesmith.jobs.folders import EXPORT
+from tunesmith.train.spec import LoopSpec
 
 _COME_AGAIN = (AssertionError, AttributeError, ImportError, LookupError, OSError, TypeError, ValueError)
 """Errors of a recipe, a model or a file. What the death of another worker raises in this one is a RuntimeError."""

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import tunesmith
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
 from tunesmith.datasets.sources import hash_data, load_examples
-from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, TrainingError
-from tunesmith.jobs.folders import attempt_folder, job_folder, lock_folder
+from tunesmith.errors import PlatformError, StaleAttemptError, StorageError
+from tunesmith.jobs.folders import EXPORT, attempt_folder, job_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.store import JobStore
-from tunesmith.records import DEFAULT_PROJECT, Job, Lineage, ModelVersion, StepMetrics
+from tunesmith.records import DEFAULT_PROJECT, Job, ModelVersion
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
 from tunesmith.train.base import hash_tokenizer, settle_base
 from tunesmith.train.fit import fit
 from tunesmith.train.follow import Follower, Watcher
+from tunesmith.train.lineage import lineage_of
 from tunesmith.train.prepare import Prepared, prepare
-from tunesmith.train.publish import base_name, publish
-from tunesmith.train.spec import EXPORT, LoopSpec
+from tunesmith.train.publish import publish
+from tunesmith.train.spec import LoopSpec
 from tunesmith.train.steps import num_steps
 
 # How a run is watched and kept may change between two starts of the same run; what it computes may not.
@@ -79,7 +79,7 @@ def run_training(config: TrainConfig, *, home: Home, watcher: Watcher, fresh: bo
         with _told_to_job(jobs, job):
             export = _train(config, prepared, job, jobs, home, watcher)
             jobs.set_state(job.id, job.fence, "publishing")
-            lineage = _lineage(config, job, data_hash, jobs)
+            lineage = lineage_of(config, job, data_hash, jobs.metrics(job.id))
             version = publish(export, config=config, job=job, lineage=lineage, home=home, registry=registry)
             job = jobs.set_state(job.id, job.fence, "succeeded", model=version.name)
             return TrainResult(version, job, trained=True)
@@ -128,40 +128,6 @@ def _train(
     watcher.event({"type": "starting", "job": job, "folder": folder})
     fit(spec, home=home, job_id=job.id, take_in=follower.take_in)
     return folder / EXPORT
-
-
-def _lineage(config: TrainConfig, job: Job, data_hash: str, jobs: JobStore) -> Lineage:
-    return Lineage(
-        base=base_name(config),
-        data_hash=data_hash,
-        config=config.model_dump(mode="json"),
-        seed=config.seed,
-        metrics=_final_metrics(jobs, job),
-        code_version=tunesmith.__version__,
-        job_id=job.id,
-    )
-
-
-def _final_metrics(jobs: JobStore, job: Job) -> Mapping[str, float]:
-    curve = jobs.metrics(job.id)
-    if not curve:
-        raise TrainingError(
-            f"{job.id} ended without a single step. Look at its logs: `tunesmith jobs logs {job.name}`."
-        )
-    last = curve[-1]
-    seconds = sum(step.values.get("seconds", 0.0) for step in curve)
-    return {
-        "steps": last.step,
-        "loss": _mean_loss(curve[-10:]),
-        "first_loss": _mean_loss(curve[:10]),
-        "tokens": last.values["tokens"],
-        "tokens_per_second": round(last.values["tokens"] / seconds, 1) if seconds else 0.0,
-        "seconds": round(seconds, 1),
-    }
-
-
-def _mean_loss(steps: Sequence[StepMetrics]) -> float:
-    return round(sum(step.values["loss"] for step in steps) / len(steps), 4)
 
 
 @contextmanager

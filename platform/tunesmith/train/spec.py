@@ -1,4 +1,4 @@
-"""What a driver tells its workers, and where they leave what they made."""
+"""What a driver tells its workers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from pathlib import Path
 
 from tunesmith.config.train import TrainConfig
 from tunesmith.train.prepare import Prepared
-
-EXPORT = "export"
-"""Folder in the attempt's folder where the trained weights are left for the driver."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError, NotFoundError, StaleAttemptError
 from tunesmith.jobs.store import JobStore
-from tunesmith.records import Job, StepMetrics
+from tunesmith.records import Job
 from tunesmith.stores.database import open_home_database
 
 
@@ -22,8 +23,8 @@ def _begin(jobs: JobStore, fingerprint: str = "f", *, fresh: bool = False) -> Jo
     return jobs.begin_attempt("run", fingerprint=fingerprint, config={"a": 1}, fresh=fresh)
 
 
-def _steps(job: Job, *steps: int, loss: float) -> list[StepMetrics]:
-    return [StepMetrics(job.id, step, job.fence, {"loss": loss}) for step in steps]
+def _steps(_job: Job, *steps: int, loss: float) -> list[dict[str, Any]]:
+    return [{"type": "step", "step": step, "values": {"loss": loss}} for step in steps]
 
 
 def test_job_keeps_its_id_and_its_fence_rises(jobs: JobStore) -> None:
@@ -81,9 +82,9 @@ def test_failed_job_goes_on(jobs: JobStore) -> None:
 
 def test_replayed_steps_replace_and_leave_no_gap(jobs: JobStore) -> None:
     first = _begin(jobs)
-    jobs.record(first.id, first.fence, _steps(first, 1, 2, 3, loss=1.0))
+    jobs.take_in(first.id, first.fence, _steps(first, 1, 2, 3, loss=1.0))
     second = _begin(jobs)
-    jobs.record(second.id, second.fence, _steps(second, 3, 4, loss=0.5))
+    jobs.take_in(second.id, second.fence, _steps(second, 3, 4, loss=0.5))
     curve = jobs.metrics(first.id)
     assert [(step.step, step.fence, step.values["loss"]) for step in curve] == [
         (1, 1, 1.0),
@@ -95,26 +96,26 @@ def test_replayed_steps_replace_and_leave_no_gap(jobs: JobStore) -> None:
 
 def test_a_step_told_twice_in_one_batch_keeps_the_later_value(jobs: JobStore) -> None:
     job = _begin(jobs)
-    jobs.record(job.id, job.fence, [*_steps(job, 1, 2, loss=1.0), *_steps(job, 2, 3, loss=0.5)])
+    jobs.take_in(job.id, job.fence, [*_steps(job, 1, 2, loss=1.0), *_steps(job, 2, 3, loss=0.5)])
     assert [step.values["loss"] for step in jobs.metrics(job.id)] == [1.0, 0.5, 0.5]
 
 
 def test_late_steps_of_an_earlier_attempt_fill_gaps_only(jobs: JobStore) -> None:
     zombie = _begin(jobs)
     second = _begin(jobs)
-    jobs.record(second.id, second.fence, _steps(second, 1, 2, loss=0.5))
+    jobs.take_in(second.id, second.fence, _steps(second, 1, 2, loss=0.5))
     third = _begin(jobs)
-    jobs.record(third.id, third.fence, _steps(zombie, 1, 2, 3, loss=9.0), source=zombie.fence, cursor=70)
+    jobs.take_in(third.id, third.fence, _steps(zombie, 1, 2, 3, loss=9.0), source=zombie.fence, cursor=70)
     curve = [(step.step, step.fence, step.values["loss"]) for step in jobs.metrics(third.id)]
     assert curve == [(1, 2, 0.5), (2, 2, 0.5), (3, 1, 9.0)]
 
 
 def test_zombie_can_write_nothing(jobs: JobStore) -> None:
     zombie = _begin(jobs)
-    jobs.record(zombie.id, zombie.fence, _steps(zombie, 1, loss=1.0))
+    jobs.take_in(zombie.id, zombie.fence, _steps(zombie, 1, loss=1.0))
     _begin(jobs)
     with pytest.raises(StaleAttemptError, match=r"Attempt 1 of .* was replaced by attempt 2"):
-        jobs.record(zombie.id, zombie.fence, _steps(zombie, 1, 2, loss=9.0), cursor=99)
+        jobs.take_in(zombie.id, zombie.fence, _steps(zombie, 1, 2, loss=9.0), cursor=99)
     with pytest.raises(StaleAttemptError):
         jobs.set_state(zombie.id, zombie.fence, "succeeded", model="ft:zombie")
     assert [step.values["loss"] for step in jobs.metrics(zombie.id)] == [1.0]
@@ -124,9 +125,9 @@ def test_zombie_can_write_nothing(jobs: JobStore) -> None:
 
 def test_cursor_is_stored_with_what_it_stands_for(jobs: JobStore) -> None:
     first = _begin(jobs)
-    jobs.record(first.id, first.fence, _steps(first, 1, loss=1.0), cursor=40)
+    jobs.take_in(first.id, first.fence, _steps(first, 1, loss=1.0), cursor=40)
     second = _begin(jobs)
-    jobs.record(second.id, second.fence, _steps(second, 2, loss=1.0), source=first.fence, cursor=80)
+    jobs.take_in(second.id, second.fence, _steps(second, 2, loss=1.0), source=first.fence, cursor=80)
     assert [attempt.events_cursor for attempt in jobs.attempts(first.id)] == [80, 0]
 
 

@@ -1,0 +1,297 @@
+"""Makes jobs true: looks at each that has not ended, and makes one step.
+
+    validating_files --> queued --> running --> publishing --> succeeded
+                                      |  ^ the attempt was lost: the next one resumes from its checkpoint
+                                      +--> failed | cancelled | paused
+
+Everything that a step needs is in the database and the object store, so that any controller can make the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+from tunesmith.config.home import Home
+from tunesmith.config.serve import JobsConfig
+from tunesmith.config.train import FileDataConfig, TrainConfig
+from tunesmith.datasets.chat import check_chat, describe_faults
+from tunesmith.errors import PlatformError, StaleAttemptError
+from tunesmith.jobs.events import EventBatch, read_events
+from tunesmith.jobs.folders import attempt_folder, job_folder
+from tunesmith.jobs.order import AttemptOrder, write_order
+from tunesmith.jobs.queue import JobQueue
+from tunesmith.jobs.runners.protocol import Runner
+from tunesmith.jobs.store import JobStore
+from tunesmith.jobs.telling import Told
+from tunesmith.records import Job, JobState
+from tunesmith.stores.database import Database
+
+LOG = logging.getLogger("tunesmith.controller.jobs")
+"""The job controller's log."""
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+_PAUSE_SECONDS = 10.0
+"""Before an attempt that met no cluster is made again."""
+
+
+class Publisher(Protocol):
+    """Makes a version of what an attempt has left."""
+
+    def __call__(self, job: Job, folder: Path, data_hash: str) -> str:
+        """Commit, prove and register.
+
+        Args:
+            job: the job, in `publishing`.
+            folder: its newest attempt's folder.
+            data_hash: hash of its training data.
+
+        Returns:
+            The version's name; the same for the same job, however often it is called.
+        """
+        ...
+
+
+class JobController:
+    """Drives the jobs of all projects.
+
+    Args:
+        database: the metadata database.
+        queue: this controller's hold on jobs.
+        home: the installation.
+        runner: where attempts run.
+        publish: makes versions.
+        config: limits.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        queue: JobQueue,
+        home: Home,
+        runner: Runner,
+        publish: Publisher,
+        config: JobsConfig,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._home = home
+        self._runner = runner
+        self._publish = publish
+        self._config = config
+        self._checks: dict[str, Future[str | None]] = {}
+        self._pauses: dict[str, float] = {}
+        # One thread: reading a large file must hold up neither the loop nor another project's small one for long.
+        self._reader = ThreadPoolExecutor(max_workers=2, thread_name_prefix="validate")
+
+    def run(self, stop: threading.Event, *, has_room: Callable[[], bool]) -> None:
+        """Look and step until told to stop; then end the attempts that run here.
+
+        Args:
+            stop: set by a signal.
+            has_room: whether the place where attempts run can take one now.
+        """
+        while not stop.wait(_SECONDS_BETWEEN_LOOKS):
+            self.tick(has_room=has_room())
+        self._reader.shutdown(wait=False, cancel_futures=True)
+        self.stop_attempts()
+
+    def stop_attempts(self) -> None:
+        """End the attempts that run here, before the Ray under them ends: they go on when the platform is back.
+
+        An attempt that saw its cluster vanish could not tell that from a failure of its own.
+        """
+        for job in self._queue.due():
+            if job.state == "running" and self._queue.hold(job) and (handle := self._queue.handle(job)):
+                self._runner.stop(handle)
+
+    def tick(self, *, has_room: bool = True) -> None:
+        """Look at every job once and make one step of each that this controller can hold.
+
+        Args:
+            has_room: whether the place where attempts run can take one now.
+        """
+        try:
+            due = self._queue.due()
+        except PlatformError as error:
+            LOG.warning("jobs cannot be read: %s", error.message)
+            return
+        running = sum(job.state in ("running", "publishing") for job in due)
+        room = self._config.max_running - running if has_room else 0
+        for seen in due:
+            room -= self._step_safely(seen, room=room)
+
+    def _step_safely(self, seen: Job, *, room: int) -> bool:
+        """One job's fault must not hold up the others; it is met again at the next look."""
+        try:
+            job = self._queue.hold(seen)
+            return job is not None and self._step(job, room=room)
+        except StaleAttemptError:
+            return False  # another controller was faster
+        except PlatformError as error:
+            LOG.warning("%s: %s", seen.id, error.message)
+        except Exception:
+            LOG.exception("%s: a step failed", seen.id)
+        return False
+
+    def _step(self, job: Job, *, room: int) -> bool:
+        """Make one step; whether it took a place."""
+        match job.state:
+            case "validating_files":
+                self._validate(job)
+            case "queued" | "paused" if job.wanted != "succeeded":
+                self._settle(job)
+            case "queued":
+                return self._begin(job) if room > 0 and self._may_begin(job) else False
+            case "running":
+                self._follow(job)
+            case "publishing":
+                self._make_version(job)
+        return False
+
+    def _validate(self, job: Job) -> None:
+        if job.id not in self._checks:
+            self._checks[job.id] = self._reader.submit(self._faults_of, job)
+            return
+        if not self._checks[job.id].done():
+            return
+        faults = self._checks.pop(job.id).result()
+        if faults:
+            self._queue.fail(job, faults, code="invalid_training_file", param="training_file")
+        else:
+            self._queue.advance(job, "queued", told=[Told("Files validated, moving job to queued state")])
+
+    def _faults_of(self, job: Job) -> str | None:
+        try:
+            for file_id, key in self._files_of(job).items():
+                _, shown, count = check_chat(self._home.objects / key, name=file_id)
+                if count:
+                    return describe_faults(shown) + (
+                        f"\n{count} bad lines in all." if count > len(shown) else ""
+                    )
+        except PlatformError as error:
+            return error.message
+        return None
+
+    def _files_of(self, job: Job) -> dict[str, str]:
+        """Key in the object store of each file that the job's recipe names."""
+        data = TrainConfig.model_validate(job.config).data
+        if not isinstance(data, FileDataConfig):
+            return {}
+        return {data.path: f"projects/{job.project_id}/files/{data.path}"}
+
+    def _settle(self, job: Job) -> None:
+        if job.wanted == "cancelled":
+            self._queue.advance(job, "cancelled", told=[Told("Fine-tuning job cancelled")])
+        elif job.state != "paused":
+            self._queue.advance(job, "paused", told=[Told("Fine-tuning job paused")])
+
+    def _may_begin(self, job: Job) -> bool:
+        return time.monotonic() >= self._pauses.get(job.id, 0.0)
+
+    def _begin(self, job: Job) -> bool:
+        begun = self._queue.begin_attempt(job)
+        if begun is None:
+            return False
+        self._start(begun)
+        return True
+
+    def _start(self, job: Job) -> None:
+        """Start the attempt that has begun; a second call finds what the first one started."""
+        folder = self._folder(job)
+        write_order(folder, AttemptOrder(job.id, job.project_id, job.fence, job.config, self._files_of(job)))
+        self._queue.keep_handle(job, self._runner.start(job, folder))
+
+    def _follow(self, job: Job) -> None:
+        handle = self._queue.handle(job)
+        if handle is None:
+            self._start(job)
+            return
+        # Asked first: what is noted before the attempt is gone is then read to its end.
+        alive = self._runner.is_alive(handle)
+        if alive and job.wanted != "succeeded":
+            self._runner.stop(handle)
+            alive = False
+        self._take_in(job)
+        if alive:
+            return
+        self._end(job)
+
+    def _take_in(self, job: Job) -> None:
+        jobs = JobStore(self._database, job.project_id)
+        for attempt in jobs.attempts(job.id):
+            if attempt.fence < job.fence - 1:
+                continue
+            file = attempt_folder(job_folder(self._home, job), attempt.fence) / "events.jsonl"
+            batch = read_events(file, attempt.events_cursor)
+            if batch.events:
+                jobs.take_in(job.id, job.fence, batch.events, source=attempt.fence, cursor=batch.cursor)
+
+    def _end(self, job: Job) -> None:
+        word = _last_word(read_events(self._folder(job) / "events.jsonl"))
+        if word is not None and word["outcome"] == "trained":
+            JobStore(self._database, job.project_id).set_state(job.id, job.fence, "publishing")
+        elif job.wanted != "succeeded":
+            done: JobState = "cancelled" if job.wanted == "cancelled" else "paused"
+            self._queue.stopped(job, done, told=[Told(f"Fine-tuning job {done}")])
+        elif word is None:
+            self._go_on(job)
+        elif word["again"]:
+            self._pauses[job.id] = time.monotonic() + _PAUSE_SECONDS
+            self._queue.stopped(job, "queued", told=[Told(word["message"], level="warn")])
+        else:
+            self._queue.fail(job, word["message"], code=word["code"], param=word["param"])
+
+    def _go_on(self, job: Job) -> None:
+        """The attempt was lost: killed, or its machine was."""
+        stalled = self._stalled_attempts(job)
+        if stalled >= self._config.max_stalled_attempts:
+            self._queue.fail(
+                job,
+                f"{stalled} attempts in a row were lost before they had made a single new step. The last one's log: "
+                f"{self._folder(job) / 'driver.log'}.",
+                code="attempts_lost",
+            )
+            return
+        begun = self._queue.begin_attempt(job)
+        if begun is not None:
+            self._start(begun)
+
+    def _stalled_attempts(self, job: Job) -> int:
+        jobs = JobStore(self._database, job.project_id)
+        stepped = {metric.fence for metric in jobs.metrics(job.id)}
+        count = 0
+        for attempt in reversed(jobs.attempts(job.id)):
+            if attempt.fence in stepped:
+                break
+            count += 1
+        return count
+
+    def _make_version(self, job: Job) -> None:
+        events = read_events(self._folder(job) / "events.jsonl").events
+        prepared = next(event for event in reversed(events) if event["type"] == "prepared")
+        try:
+            name = self._publish(job, self._folder(job), prepared["data_hash"])
+        except StaleAttemptError:
+            raise
+        except PlatformError as error:
+            if error.http_status == 503:
+                raise  # the engine is away: the next look tries again
+            self._queue.fail(job, error.message, code=error.code or "publishing_failed")
+            return
+        told = [Told(f"New fine-tuned model created: {name}"), Told("The job has successfully completed")]
+        jobs = JobStore(self._database, job.project_id)
+        jobs.set_state(job.id, job.fence, "succeeded", model=name, told=told)
+
+    def _folder(self, job: Job) -> Path:
+        return attempt_folder(job_folder(self._home, job), job.fence)
+
+
+def _last_word(batch: EventBatch) -> Mapping[str, Any] | None:
+    return next((event for event in reversed(batch.events) if event["type"] == "ended"), None)

@@ -1,0 +1,237 @@
+"""/v1/fine_tuning/jobs: a job is asked for here; the controller makes it true."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Protocol
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from tunesmith.errors import ConfigError, NotFoundError
+from tunesmith.gateway.auth import Authenticator
+from tunesmith.gateway.body import check_fields, read_object
+from tunesmith.gateway.fine_tuning_request import (
+    FineTuningFields,
+    chosen_hyperparameters,
+    recipe_for,
+    refuse_what_is_not_there,
+)
+from tunesmith.gateway.names import Names
+from tunesmith.jobs.requests import JobRequests, new_job_id
+from tunesmith.records import Job, JobEvent, WantedState
+from tunesmith.stores.database import Database
+from tunesmith.stores.keys import ApiKey
+
+_JOBS = "/v1/fine_tuning/jobs"
+_METADATA = "metadata["
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+class FoundFile(Protocol):
+    """An uploaded file, as far as a job cares."""
+
+    @property
+    def purpose(self) -> str:
+        """What it was uploaded for."""
+        ...
+
+
+class FindFile(Protocol):
+    """Looks a file up."""
+
+    def __call__(self, project_id: str, file_id: str) -> FoundFile:
+        """Look a file up.
+
+        Args:
+            project_id: whose file.
+            file_id: its id.
+
+        Returns:
+            The file.
+
+        Raises:
+            NotFoundError: the project has none of this id.
+        """
+        ...
+
+
+def fine_tuning_routes(
+    *, authenticate: Authenticator, names: Names, database: Database, find_file: FindFile, recipe: str
+) -> APIRouter:
+    """The fine-tuning resource.
+
+    Args:
+        authenticate: who calls.
+        names: which models can be trained.
+        database: keeps the jobs.
+        find_file: looks a training file up.
+        recipe: recipe of a job that names none.
+
+    Returns:
+        Its routes.
+    """
+    router = APIRouter()
+
+    def submit(fields: FineTuningFields, project_id: str) -> Job:
+        refuse_what_is_not_there(fields)
+        base = _trainable(names, project_id, fields.model)
+        _require_training_file(find_file, project_id, fields.training_file)
+        job_id = new_job_id()
+        config = recipe_for(fields, job_id=job_id, base=base, default_recipe=recipe)
+        request = fields.model_dump(mode="json", exclude_unset=True, exclude={"tunesmith"})
+        request["hyperparameters"] = chosen_hyperparameters(fields).model_dump()
+        jobs = JobRequests(database, project_id)
+        return jobs.submit(job_id, request=request, config=config.model_dump(mode="json"))
+
+    @router.post(_JOBS)
+    async def create_job(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        fields = check_fields(await read_object(request), FineTuningFields)
+        return job_object(await run_in_threadpool(submit, fields, key.project_id))
+
+    @router.get(_JOBS)
+    async def list_jobs(
+        request: Request,
+        after: str | None = None,
+        limit: Limit = 20,
+        key: ApiKey = Depends(authenticate),  # noqa: B008
+    ) -> dict[str, Any]:
+        wanted = {
+            name.removeprefix(_METADATA).removesuffix("]"): value
+            for name, value in request.query_params.items()
+            if name.startswith(_METADATA)
+        }
+        jobs = JobRequests(database, key.project_id)
+        page = await run_in_threadpool(jobs.list, after=after, limit=limit, metadata=wanted)
+        return {"object": "list", "data": [job_object(job) for job in page.items], "has_more": page.has_more}
+
+    @router.get(_JOBS + "/{job_id}")
+    async def retrieve_job(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        return job_object(await run_in_threadpool(JobRequests(database, key.project_id).job, job_id))
+
+    async def want(job_id: str, wanted: WantedState, key: ApiKey) -> dict[str, Any]:
+        return job_object(await run_in_threadpool(JobRequests(database, key.project_id).want, job_id, wanted))
+
+    @router.post(_JOBS + "/{job_id}/cancel")
+    async def cancel_job(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        return await want(job_id, "cancelled", key)
+
+    @router.post(_JOBS + "/{job_id}/pause")
+    async def pause_job(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        return await want(job_id, "paused", key)
+
+    @router.post(_JOBS + "/{job_id}/resume")
+    async def resume_job(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        return await want(job_id, "succeeded", key)
+
+    @router.get(_JOBS + "/{job_id}/events")
+    async def list_events(
+        job_id: str,
+        after: str | None = None,
+        limit: Limit = 20,
+        key: ApiKey = Depends(authenticate),  # noqa: B008
+    ) -> dict[str, Any]:
+        jobs = JobRequests(database, key.project_id)
+        number = _event_number(job_id, after) if after else None
+        page = await run_in_threadpool(jobs.events, job_id, after=number, limit=limit)
+        return {"object": "list", "data": [event_object(e) for e in page.items], "has_more": page.has_more}
+
+    @router.get(_JOBS + "/{job_id}/checkpoints")
+    async def list_checkpoints(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        # A checkpoint of the API is a model that answers; ours are the state of a run, of which nothing is served.
+        await run_in_threadpool(JobRequests(database, key.project_id).job, job_id)
+        return {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+
+    return router
+
+
+def _trainable(names: Names, project_id: str, model: str) -> str:
+    named = names.resolve(project_id, model)
+    if named.kind != "base":
+        raise ConfigError(
+            f"'{model}' is a tuned version or an alias. Training goes on from a base only: use '{names.base}'.",
+            param="model",
+            code="model_not_available",
+        )
+    return named.model
+
+
+def _require_training_file(find_file: FindFile, project_id: str, file_id: str) -> None:
+    try:
+        file = find_file(project_id, file_id)
+    except NotFoundError as error:
+        raise ConfigError(
+            f"File '{file_id}' does not exist. Upload it with POST /v1/files, purpose 'fine-tune'.",
+            param="training_file",
+            code="invalid_training_file",
+        ) from error
+    if file.purpose != "fine-tune":
+        raise ConfigError(
+            f"File '{file_id}' has the purpose '{file.purpose}'. Upload it again with purpose 'fine-tune'.",
+            param="training_file",
+            code="invalid_training_file",
+        )
+
+
+def job_object(job: Job) -> dict[str, Any]:
+    """A job as the OpenAI API shows it.
+
+    Args:
+        job: the job.
+
+    Returns:
+        The JSON object; `publishing`, which the API does not know, is still `running`.
+    """
+    request = job.request or {}
+    error = {"code": job.error_code or "training_failed", "message": job.error, "param": job.error_param}
+    return {
+        "object": "fine_tuning.job",
+        "id": job.id,
+        "created_at": job.created_at,
+        "finished_at": job.finished_at,
+        "model": request.get("model"),
+        "fine_tuned_model": job.model if job.state == "succeeded" else None,
+        "organization_id": job.project_id,
+        "status": "running" if job.state == "publishing" else job.state,
+        "training_file": request.get("training_file"),
+        "validation_file": None,
+        "hyperparameters": request.get("hyperparameters"),
+        "method": {
+            "type": "supervised",
+            "supervised": {"hyperparameters": request.get("hyperparameters")},
+        },
+        "trained_tokens": job.trained_tokens,
+        "result_files": list(job.result_files),
+        "seed": job.config["seed"],
+        "estimated_finish": None,
+        "integrations": [],
+        "metadata": request.get("metadata") or {},
+        "error": error if job.error else None,
+    }
+
+
+def event_object(event: JobEvent) -> dict[str, Any]:
+    """An event as the OpenAI API shows it.
+
+    Args:
+        event: the event.
+
+    Returns:
+        The JSON object.
+    """
+    return {
+        "object": "fine_tuning.job.event",
+        "id": f"ftevent-{event.job_id.removeprefix('ftjob-')}-{event.number}",
+        "created_at": event.created_at,
+        "level": event.level,
+        "message": event.message,
+        "type": event.type,
+        "data": dict(event.data),
+    }
+
+
+def _event_number(job_id: str, event_id: str) -> int:
+    prefix = f"ftevent-{job_id.removeprefix('ftjob-')}-"
+    number = event_id.removeprefix(prefix)
+    if not event_id.startswith(prefix) or not number.isdecimal():
+        raise ConfigError(f"'{event_id}' is not an event of {job_id}.", param="after")
+    return int(number)

@@ -1,0 +1,240 @@
+"""From a fine-tuning request of the OpenAI API to a recipe.
+
+model, training_file            -> model, data.path
+method.supervised.hyperparameters: n_epochs, batch_size, learning_rate_multiplier
+                                -> num_epochs, global_batch_size, times learning_rate
+suffix, seed                    -> suffix, seed
+tunesmith.recipe                -> the recipe that all this is laid over
+tunesmith.set, metadata["tunesmith.method.rank"]
+                                -> any other field, as after `--set` on the command line
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunesmith.config.recipe import load_recipe
+from tunesmith.config.train import TrainConfig
+from tunesmith.errors import ConfigError
+
+_PREFIX = "tunesmith."
+_OURS = ("verb", "name", "model", "suffix", "data")
+"""Fields of a recipe that the request itself sets: what a file id or a name stands for is checked there."""
+_DEFAULT_SUFFIX = "tuned"
+_RECIPE = re.compile(r"^[a-z0-9-]+/[a-z0-9-]+$")
+
+Auto = Literal["auto"]
+
+
+class Hyperparameters(BaseModel):
+    """What the API lets a client choose."""
+
+    model_config = ConfigDict(extra="forbid")
+    n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = "auto"
+    """Passes over the data."""
+    batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
+    """Rows per step, over all workers; a row holds as many conversations as fit into it."""
+    learning_rate_multiplier: Auto | Annotated[float, Field(gt=0, allow_inf_nan=False)] = "auto"
+    """Times the recipe's learning rate."""
+
+
+class MethodPart(BaseModel):
+    """The settings of one method."""
+
+    model_config = ConfigDict(extra="forbid")
+    hyperparameters: Hyperparameters = Hyperparameters()
+    """Of this method."""
+
+
+class MethodFields(BaseModel):
+    """How to train."""
+
+    model_config = ConfigDict(extra="allow")
+    type: Literal["supervised", "dpo", "reinforcement"]
+    """Only `supervised` has a trainer yet."""
+    supervised: MethodPart | None = None
+    """Settings of supervised fine-tuning."""
+
+
+class Extension(BaseModel):
+    """What this platform takes beyond the API, in `extra_body={"tunesmith": {...}}`."""
+
+    model_config = ConfigDict(extra="forbid")
+    recipe: str | None = None
+    """A shipped recipe, by name."""
+    set: dict[str, Any] = {}
+    """Fields of the recipe: `{"method.rank": 8, "zero_stage": 3}`."""
+
+
+class FineTuningFields(BaseModel):
+    """A request for a job."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str = Field(min_length=1)
+    """The base."""
+    training_file: str = Field(min_length=1)
+    """Id of an uploaded file of purpose `fine-tune`."""
+    validation_file: str | None = None
+    """Not measured yet: refused."""
+    suffix: str | None = Field(None, min_length=1, max_length=64)
+    """Fourth part of the version's name."""
+    seed: int | None = Field(None, ge=0, le=2147483647)
+    """Of weights and data order."""
+    method: MethodFields | None = None
+    """How to train."""
+    hyperparameters: Hyperparameters | None = None
+    """The older place of `method.supervised.hyperparameters`."""
+    integrations: list[dict[str, Any]] | None = Field(None, max_length=5)
+    """Refused: nothing is sent elsewhere."""
+    metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None = (
+        Field(None, max_length=16)
+    )
+    """Kept; keys that begin with `tunesmith.` are fields of the recipe."""
+    tunesmith: Extension = Extension()
+    """What the API has no field for."""
+
+
+def chosen_hyperparameters(fields: FineTuningFields) -> Hyperparameters:
+    """The hyperparameters, wherever the request has them.
+
+    Args:
+        fields: the request.
+
+    Returns:
+        What was chosen.
+    """
+    if fields.method and fields.method.supervised:
+        return fields.method.supervised.hyperparameters
+    return fields.hyperparameters or Hyperparameters()
+
+
+def refuse_what_is_not_there(fields: FineTuningFields) -> None:
+    """Refuse what could only be passed over in silence.
+
+    Args:
+        fields: the request.
+
+    Raises:
+        ConfigError: names the field and the way out.
+    """
+    if fields.method and fields.method.type != "supervised":
+        raise ConfigError(
+            f"method.type '{fields.method.type}' has no trainer on this platform yet. Use 'supervised'.",
+            param="method.type",
+            code="unsupported_method",
+        )
+    if fields.validation_file:
+        raise ConfigError(
+            "A validation file cannot be measured during training yet. Leave validation_file out, and compare with "
+            "`tunesmith evaluate`.",
+            param="validation_file",
+            code="unsupported_parameter",
+        )
+    if fields.integrations:
+        raise ConfigError(
+            "Integrations are not supported: nothing leaves this platform. GET the job's events instead.",
+            param="integrations",
+            code="unsupported_parameter",
+        )
+
+
+def recipe_for(fields: FineTuningFields, *, job_id: str, base: str, default_recipe: str) -> TrainConfig:
+    """Make the recipe of a job.
+
+    Args:
+        fields: the request.
+        job_id: name of the run.
+        base: the base model that the request's `model` stands for.
+        default_recipe: recipe to lay the request over.
+
+    Returns:
+        The recipe, checked.
+
+    Raises:
+        ConfigError: a hyperparameter, a field or the recipe is wrong.
+    """
+    recipe = fields.tunesmith.recipe or (fields.metadata or {}).get(f"{_PREFIX}recipe") or default_recipe
+    # By name only: a path would read any file that the gateway can.
+    if not _RECIPE.match(recipe):
+        raise ConfigError(
+            f"'{recipe}' is not the name of a shipped recipe, as '{default_recipe}' is one.",
+            param="tunesmith.recipe",
+        )
+    plain = load_recipe(recipe, TrainConfig)
+    chosen = {
+        "name": job_id,
+        "model": base,
+        "suffix": slug(fields.suffix) if fields.suffix else _DEFAULT_SUFFIX,
+        "data": {"type": "file", "path": fields.training_file},
+        **({"seed": fields.seed} if fields.seed is not None else {}),
+        **_hyperparameters(chosen_hyperparameters(fields), plain),
+    }
+    return load_recipe(recipe, TrainConfig, [*_as_overrides(chosen), *_extras(fields)])
+
+
+def slug(suffix: str) -> str:
+    """Turn a suffix into what a version's name may hold.
+
+    Args:
+        suffix: as requested.
+
+    Returns:
+        Lower-case letters, digits and dashes.
+    """
+    return re.sub(r"[^a-z0-9]+", "-", suffix.lower()).strip("-")[:63] or _DEFAULT_SUFFIX
+
+
+def _hyperparameters(chosen: Hyperparameters, recipe: TrainConfig) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if chosen.n_epochs != "auto":
+        fields |= {"num_epochs": chosen.n_epochs, "max_steps": None}
+    if chosen.batch_size != "auto":
+        fields |= batch_fields(chosen.batch_size, recipe)
+    if chosen.learning_rate_multiplier != "auto":
+        fields["learning_rate"] = recipe.learning_rate * chosen.learning_rate_multiplier
+    return fields
+
+
+def batch_fields(batch_size: int, recipe: TrainConfig) -> dict[str, Any]:
+    """Share a batch out among workers; an odd one has only one.
+
+    Args:
+        batch_size: rows per step.
+        recipe: whose workers and micro-batches are the most.
+
+    Returns:
+        Fields of the recipe.
+    """
+    workers = max(n for n in range(1, recipe.resources.num_workers + 1) if batch_size % n == 0)
+    each = batch_size // workers
+    micro = max(n for n in range(1, recipe.micro_batch_size + 1) if each % n == 0)
+    return {
+        "global_batch_size": batch_size,
+        "micro_batch_size": micro,
+        "resources": {**recipe.resources.model_dump(), "num_workers": workers},
+    }
+
+
+def _as_overrides(fields: Mapping[str, Any]) -> list[str]:
+    # JSON is YAML.
+    return [f"{name}={json.dumps(value)}" for name, value in fields.items()]
+
+
+def _extras(fields: FineTuningFields) -> list[str]:
+    said = {
+        key.removeprefix(_PREFIX): value
+        for key, value in (fields.metadata or {}).items()
+        if key.startswith(_PREFIX) and key != f"{_PREFIX}recipe"
+    }
+    for path in (*said, *fields.tunesmith.set):
+        if path.split(".")[0] in _OURS:
+            raise ConfigError(
+                f"'{path}' is set by the request itself and cannot be set again.",
+                param=f"tunesmith.set.{path}",
+            )
+    return [*(f"{path}={value}" for path, value in said.items()), *_as_overrides(fields.tunesmith.set)]

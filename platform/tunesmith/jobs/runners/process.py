@@ -1,0 +1,127 @@
+"""Attempts as processes of this machine.
+
+A process carries its attempt in its environment, and so do its children: an attempt whose handle was never written,
+because its controller died in between, is found again by looking.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tunesmith.records import Job
+
+ATTEMPT = "TUNESMITH_ATTEMPT"
+_GRACE_SECONDS = 8.0
+"""What does not leave in this time is killed; it goes on from its checkpoint all the same."""
+
+Start = Callable[[Sequence[str], Mapping[str, str], Path], int]
+"""Starts a command with these variables and this log in a session of its own; returns its process id."""
+
+
+class ProcessRunner:
+    """Runs attempts beside the platform, on its Ray.
+
+    Args:
+        home: the home folder.
+        start: starts a process; what it adds to the environment ties the process to the platform.
+    """
+
+    def __init__(self, home: Path, *, start: Start) -> None:
+        self._home = home
+        self._start = start
+
+    def start(self, job: Job, folder: Path) -> Mapping[str, Any]:
+        """Start the attempt, or find it where it was started before.
+
+        Args:
+            job: the job, with the attempt's fence.
+            folder: the attempt's folder, with its order.
+
+        Returns:
+            `{"pid", "started", "attempt"}`.
+        """
+        attempt = f"{job.id}/{job.fence}"
+        for process in psutil.process_iter():
+            if _environment(process).get(ATTEMPT) == attempt and _is_driver(process, folder):
+                return _handle(process.pid, attempt)
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "tunesmith",
+            "train",
+            "--attempt",
+            str(folder),
+            "--home",
+            str(self._home),
+        ]
+        return _handle(self._start(command, {ATTEMPT: attempt}, folder / "driver.log"), attempt)
+
+    def is_alive(self, handle: Mapping[str, Any]) -> bool:
+        """Whether the driver's process is there and no zombie.
+
+        Args:
+            handle: from `start`.
+
+        Returns:
+            True while it runs.
+        """
+        try:
+            process = psutil.Process(handle["pid"])
+            return process.create_time() == handle["started"] and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def stop(self, handle: Mapping[str, Any]) -> None:
+        """Ask the driver to leave, then end whatever carries its attempt.
+
+        Args:
+            handle: from `start`.
+        """
+        if self.is_alive(handle):
+            _end([psutil.Process(handle["pid"])], _GRACE_SECONDS)
+        left = [p for p in psutil.process_iter() if _environment(p).get(ATTEMPT) == handle["attempt"]]
+        _end([process for process in left if process.pid != os.getpid()], 3.0)
+
+
+def _handle(pid: int, attempt: str) -> Mapping[str, Any]:
+    try:
+        started = psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        started = 0.0
+    return {"pid": pid, "started": started, "attempt": attempt}
+
+
+def _is_driver(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return str(folder) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _environment(process: psutil.Process) -> Mapping[str, str]:
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):
+        return {}
+
+
+def _end(processes: Sequence[psutil.Process], grace_seconds: float) -> None:
+    for process in processes:
+        try:
+            process.terminate()
+        except psutil.NoSuchProcess:
+            continue
+    _, left = psutil.wait_procs(processes, timeout=grace_seconds)
+    for process in left:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(left, timeout=5)

@@ -1,0 +1,67 @@
+"""From what an attempt notes to what the owner of a job is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tunesmith.records import EventLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing to tell; see `JobEvent`, which it becomes once it is numbered."""
+
+    message: str
+    level: EventLevel = "info"
+    type: Literal["message", "metrics"] = "message"
+    data: Mapping[str, Any] = field(default_factory=dict)
+    created_at: int | None = None
+
+
+def tell_of(event: Mapping[str, Any]) -> Told | None:
+    """Put an attempt's event into words.
+
+    Args:
+        event: as the attempt wrote it (`jobs.events`).
+
+    Returns:
+        What to tell; None where it is nobody's business.
+    """
+    at = int(event["time"]) if "time" in event else None
+    match event["type"]:
+        case "prepared":
+            message = (
+                f"Training data packed: {event['num_examples']} conversations, {event['num_tokens']} tokens, "
+                f"{event['num_steps']} steps"
+            )
+            return Told(message, created_at=at)
+        case "waiting":
+            return Told(f"Waiting for {event['message']}", created_at=at)
+        case "engine":
+            return Told(_engine(event), created_at=at)
+        case "step":
+            return Told(_step(event), type="metrics", data=_metrics(event), created_at=at)
+        case "checkpoint":
+            return Told(f"Checkpoint created at step {event['step']}", created_at=at)
+        case "failed":
+            return Told(f"A worker failed: {event['message']}", level="warn", created_at=at)
+        case _:
+            return None
+
+
+def _engine(event: Mapping[str, Any]) -> str:
+    what = f"{event['engine']}, ZeRO {event['zero_stage']}, {event['world_size']} workers"
+    if event["resumed_from"]:
+        return f"Fine-tuning goes on from step {event['resumed_from']} ({what})"
+    return f"Fine-tuning started ({what})"
+
+
+def _step(event: Mapping[str, Any]) -> str:
+    return f"Step {event['step']}: training loss={event['values']['loss']:.4f}"
+
+
+def _metrics(event: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: value for name, value in event["values"].items() if name != "loss"}
+    return {"step": event["step"], "train_loss": event["values"]["loss"], **values}

@@ -1,0 +1,309 @@
+"""The job controller, with a runner whose attempts write what each test has them write."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.config.home import Home
+from tunesmith.config.recipe import load_recipe
+from tunesmith.config.serve import JobsConfig
+from tunesmith.config.train import TrainConfig
+from tunesmith.controller.jobs import JobController
+from tunesmith.errors import DataError, UnavailableError
+from tunesmith.jobs.events import append_event
+from tunesmith.jobs.queue import JobQueue
+from tunesmith.jobs.requests import JobRequests, new_job_id
+from tunesmith.jobs.store import JobStore
+from tunesmith.records import Job
+from tunesmith.stores.database import Database, ProjectRow, open_home_database
+
+GOOD_LINE = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
+
+
+@dataclass
+class Attempts:
+    """A runner: attempts are names, and live until a test ends them."""
+
+    living: dict[str, Path] = field(default_factory=dict)
+    started: list[str] = field(default_factory=list)
+
+    def start(self, job: Job, folder: Path) -> Mapping[str, Any]:
+        name = f"{job.id}/{job.fence}"
+        if name not in self.living:
+            self.started.append(name)
+            self.living[name] = folder
+            append_event(folder / "events.jsonl", "prepared", **PREPARED)
+        return {"name": name}
+
+    def is_alive(self, handle: Mapping[str, Any]) -> bool:
+        return handle["name"] in self.living
+
+    def stop(self, handle: Mapping[str, Any]) -> None:
+        self.living.pop(handle["name"], None)
+
+    def note(self, event_type: str, **fields: Any) -> None:
+        (folder,) = self.living.values()
+        append_event(folder / "events.jsonl", event_type, **fields)
+
+    def steps(self, *steps: int) -> None:
+        for step in steps:
+            self.note("step", step=step, values={"loss": 1.0 / step, "tokens": 100 * step})
+
+    def end(self, **word: Any) -> None:
+        if word:
+            self.note("ended", **word)
+        self.living.clear()
+
+
+PREPARED = {"num_examples": 1, "num_tokens": 10, "num_rows": 1, "num_steps": 4, "data_hash": "abc"}
+TRAINED = {"outcome": "trained"}
+FAILED = {"outcome": "failed", "message": "It diverged.", "code": "diverged", "param": None, "again": False}
+
+
+class World:
+    """A database, some controllers, and a place where attempts run."""
+
+    def __init__(self, root: Path, **config: Any) -> None:
+        self.home = Home(root)
+        self.database: Database = open_home_database(self.home)
+        self.attempts = Attempts()
+        self.config = JobsConfig(**config)
+        self.published: Callable[[Job], str] = lambda job: f"ft:{job.id}"
+        self.controller = self.make_controller("first")
+
+    def make_controller(self, owner: str, hold_seconds: float = 15) -> JobController:
+        queue = JobQueue(self.database, owner=owner, hold_seconds=hold_seconds)
+        return JobController(
+            self.database,
+            queue=queue,
+            home=self.home,
+            runner=self.attempts,
+            publish=lambda job, _folder, data_hash: self.published(job) if data_hash == "abc" else "",
+            config=self.config,
+        )
+
+    def submit(self, content: str = GOOD_LINE, project: str = "default") -> Job:
+        with self.database.session() as session:
+            session.merge(ProjectRow(id=project, created_at=0))
+        job_id = new_job_id()
+        file = self.home.objects / "projects" / project / "files" / f"file-{job_id}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+        config = load_recipe("api/supervised", TrainConfig, [f"name={job_id}", f"data.path=file-{job_id}"])
+        request = {"model": "base", "training_file": f"file-{job_id}"}
+        jobs = JobRequests(self.database, project)
+        return jobs.submit(job_id, request=request, config=config.model_dump(mode="json"))
+
+    def job(self, job: Job) -> Job:
+        return JobRequests(self.database, job.project_id).job(job.id)
+
+    def messages(self, job: Job) -> list[str]:
+        events = JobRequests(self.database, job.project_id).events(job.id, limit=100).items
+        assert [event.number for event in events] == list(range(len(events), 0, -1))
+        return [event.message for event in reversed(events)]
+
+    def tick_until(self, job: Job, state: str, controller: JobController | None = None) -> Job:
+        for _ in range(100):
+            (controller or self.controller).tick()
+            if self.job(job).state == state:
+                return self.job(job)
+            time.sleep(0.02)
+        raise AssertionError(f"{self.job(job).state}, not {state}")
+
+    def running(self) -> Job:
+        return self.tick_until(self.submit(), "running")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_job_goes_its_way(world: World) -> None:
+    job = world.running()
+    world.attempts.note("engine", engine="DeepSpeedEngine", zero_stage=2, world_size=2, resumed_from=0)
+    world.attempts.steps(1, 2)
+    world.controller.tick()
+    world.attempts.steps(3, 4)
+    world.attempts.end(**TRAINED)
+    done = world.tick_until(job, "succeeded")
+    assert done.model == f"ft:{job.id}"
+    assert done.finished_at
+    assert world.messages(job) == [
+        f"Created fine-tuning job: {job.id}",
+        "Validating training file",
+        "Files validated, moving job to queued state",
+        "Training data packed: 1 conversations, 10 tokens, 4 steps",
+        "Fine-tuning started (DeepSpeedEngine, ZeRO 2, 2 workers)",
+        "Step 1: training loss=1.0000",
+        "Step 2: training loss=0.5000",
+        "Step 3: training loss=0.3333",
+        "Step 4: training loss=0.2500",
+        f"New fine-tuned model created: ft:{job.id}",
+        "The job has successfully completed",
+    ]
+
+
+def test_the_order_holds_all_that_an_attempt_needs(world: World) -> None:
+    job = world.running()
+    (folder,) = world.attempts.living.values()
+    order = json.loads((folder / "order.json").read_text(encoding="utf-8"))
+    assert (order["job_id"], order["fence"]) == (job.id, 1)
+    assert order["files"] == {f"file-{job.id}": f"projects/default/files/file-{job.id}"}
+
+
+def test_bad_lines_end_the_job_before_it_takes_a_place(world: World) -> None:
+    job = world.tick_until(world.submit(GOOD_LINE + "{broken\n"), "failed")
+    assert (job.error_code, job.error_param) == ("invalid_training_file", "training_file")
+    assert f"file-{job.id}:2: not valid JSON" in str(job.error)
+    assert world.attempts.started == []
+
+
+def test_a_lost_attempt_is_followed_by_one_that_tells_no_step_twice(world: World) -> None:
+    job = world.running()
+    world.attempts.steps(1, 2, 3)
+    world.controller.tick()
+    world.attempts.end()
+    world.controller.tick()
+    assert world.job(job).fence == 2
+    world.attempts.steps(3, 4)
+    world.attempts.end(**TRAINED)
+    world.tick_until(job, "succeeded")
+    assert [m for m in world.messages(job) if m.startswith("Step")] == [
+        f"Step {step}: training loss={1 / step:.4f}" for step in (1, 2, 3, 4)
+    ]
+    attempts = JobStore(world.database, "default").attempts(job.id)
+    assert [attempt.outcome for attempt in attempts] == ["gone", "succeeded"]
+
+
+def test_what_a_lost_attempt_noted_last_is_still_told(world: World) -> None:
+    job = world.running()
+    world.attempts.steps(1, 2)
+    world.attempts.end()
+    world.controller.tick()
+    world.controller.tick()
+    assert "Step 2: training loss=0.5000" in world.messages(job)
+
+
+def test_attempts_that_are_lost_without_a_step_end_the_job(world: World) -> None:
+    job = world.running()
+    for _ in range(10):
+        world.attempts.end()
+        world.controller.tick()
+    assert world.job(job).state == "failed"
+    assert world.job(job).error_code == "attempts_lost"
+    assert len(world.attempts.started) == world.config.max_stalled_attempts
+
+
+def test_an_attempt_that_fails_ends_the_job_with_its_reason(world: World) -> None:
+    job = world.running()
+    world.attempts.end(**FAILED)
+    world.controller.tick()
+    failed = world.job(job)
+    assert (failed.state, failed.error, failed.error_code) == ("failed", "It diverged.", "diverged")
+
+
+def test_an_attempt_that_met_no_cluster_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tunesmith.controller.jobs._PAUSE_SECONDS", 0.0)
+    job = world.running()
+    world.attempts.end(**{**FAILED, "again": True})
+    world.controller.tick()
+    world.tick_until(job, "running")
+    assert world.job(job).fence == 2
+
+
+@pytest.mark.parametrize(("wanted", "state"), [("cancelled", "cancelled"), ("paused", "paused")])
+def test_a_running_job_is_stopped_when_it_is_wanted_so(world: World, wanted: Any, state: str) -> None:
+    job = world.running()
+    JobRequests(world.database, "default").want(job.id, wanted)
+    world.tick_until(job, state)
+    assert world.attempts.living == {}
+    assert world.messages(job)[-1] == f"Fine-tuning job {state}"
+
+
+def test_a_paused_job_goes_on_under_a_new_fence(world: World) -> None:
+    job = world.running()
+    jobs = JobRequests(world.database, "default")
+    jobs.want(job.id, "paused")
+    world.tick_until(job, "paused")
+    jobs.want(job.id, "succeeded")
+    world.tick_until(job, "running")
+    assert world.job(job).fence == 2
+
+
+def test_one_runs_and_the_others_wait_project_by_project(world: World) -> None:
+    first = world.running()
+    second, other = world.submit(), world.submit(project="other")
+    for _ in range(20):
+        world.controller.tick()
+        time.sleep(0.02)
+    assert [world.job(job).state for job in (first, second, other)] == ["running", "queued", "queued"]
+    world.attempts.end(**TRAINED)
+    world.tick_until(first, "succeeded")
+    for _ in range(5):
+        world.controller.tick()
+    assert sorted(world.job(job).state for job in (second, other)) == ["queued", "running"]
+
+
+def test_another_project_goes_before_the_second_job_of_one_that_runs(tmp_path: Path) -> None:
+    world = World(tmp_path, max_running=2)
+    first = world.running()
+    second, other = world.submit(), world.submit(project="other")
+    world.tick_until(other, "running")
+    assert world.job(first).state == "running"
+    assert world.job(second).state == "queued"
+
+
+def test_another_controller_leaves_a_held_job_alone_and_takes_an_abandoned_one(world: World) -> None:
+    world.controller = world.make_controller("dying", hold_seconds=0.3)
+    job = world.running()
+    other = world.make_controller("other")
+    world.attempts.end(**TRAINED)
+    other.tick()
+    assert world.job(job).state == "running"
+    time.sleep(0.4)
+    world.tick_until(job, "succeeded", other)
+
+
+def test_a_controller_that_died_while_starting_an_attempt_starts_none_twice(world: World) -> None:
+    job = world.tick_until(world.submit(), "queued")
+    queue = JobQueue(world.database, owner="dead", hold_seconds=0)
+    begun = queue.begin_attempt(world.job(job))
+    assert begun is not None
+    world.controller.tick()
+    world.controller.tick()
+    assert world.attempts.started == [f"{job.id}/1"]
+
+
+def test_publishing_waits_for_an_engine_that_is_away(world: World) -> None:
+    tries = iter([UnavailableError("away"), None])
+
+    def publish(job: Job) -> str:
+        if error := next(tries):
+            raise error
+        return f"ft:{job.id}"
+
+    world.published = publish
+    job = world.running()
+    world.attempts.end(**TRAINED)
+    world.tick_until(job, "publishing")
+    world.tick_until(job, "succeeded")
+
+
+def test_a_version_that_cannot_be_published_fails_the_job(world: World) -> None:
+    def publish(_job: Job) -> str:
+        raise DataError("Trainer and engine differ.", code="parity")
+
+    world.published = publish
+    job = world.running()
+    world.attempts.end(**TRAINED)
+    assert world.tick_until(job, "failed").error_code == "parity"
