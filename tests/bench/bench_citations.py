@@ -1,11 +1,9 @@
 """How often the citation check is right on SQuAD: `make bench ARGS=tests/bench/bench_citations.py`.
 
-Wants the 495 paragraphs and the questions of rag-squad in the BEIR layout, at `../shared/data/rag-squad/dev`
-or where RAG_SQUAD says.
+Wants the 495 paragraphs and the questions of rag-squad (`rag_squad` in `conftest.py` says where).
 """
 
 import json
-import os
 import random
 import time
 from collections import Counter, defaultdict
@@ -19,11 +17,9 @@ from tunesmith.rag.forms import say_house
 from tunesmith.rag.support import Claim, SourceText, Weights, find_support
 from tunesmith.records import Chunk, Hit, Source
 
-FOLDER = Path(os.environ.get("RAG_SQUAD", Path(__file__).parents[3] / "shared/data/rag-squad/dev"))
 
-
-def read(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (FOLDER / name).read_text(encoding="utf-8").splitlines()]
+def read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def to_source(row: dict[str, Any], number: int) -> Source:
@@ -34,18 +30,17 @@ def to_source(row: dict[str, Any], number: int) -> Source:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not FOLDER.is_dir(), reason=f"{FOLDER} does not exist; set RAG_SQUAD")
-def test_citations_on_squad() -> None:
-    corpus = {row["_id"]: row for row in read("corpus.jsonl")}
+def test_citations_on_squad(rag_squad: Path) -> None:
+    corpus = {row["_id"]: row for row in read(rag_squad / "corpus.jsonl")}
     texts = {key: SourceText.read(to_source(row, 1)) for key, row in corpus.items()}
     articles = defaultdict(list)
     for key, row in corpus.items():
         articles[row["metadata"]["article"]].append(key)
-    lines = (FOLDER / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    lines = (rag_squad / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]
     right = dict(line.split("\t")[:2] for line in lines)
     chance, counted = random.Random(1), Counter[tuple[str, bool]]()
     seconds, num_checks = 0.0, 0
-    for row in read("queries.jsonl"):
+    for row in read(rag_squad / "queries.jsonl"):
         if not row["metadata"]["answers"] or row["_id"] not in right:
             continue
         own, answer = right[row["_id"]], row["metadata"]["answers"][0]

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +60,11 @@ def test_gateway(tmp_path: Path, concurrency: int) -> None:
     write_running(platform)
     upstream = [sys.executable, "-c", UPSTREAM, str(platform.ports["serve"])]
     gateway = [sys.executable, "-m", "tunesmith.gateway", "--home", str(home.root)]
-    with _running(upstream, platform.serve_url), _running(gateway, platform.base_url) as process:
+    with ExitStack() as running:
+        running.enter_context(_running(upstream, platform.serve_url))
+        started = time.perf_counter()
+        process = running.enter_context(_running(gateway, platform.base_url))
+        ready = time.perf_counter() - started, _cpu_seconds(process)
         direct = asyncio.run(_measure(f"{platform.serve_url}/engine", {}, concurrency))
         before = _cpu_seconds(process)
         through = asyncio.run(_measure(f"{platform.base_url}/chat/completions", headers, concurrency))
@@ -68,6 +72,7 @@ def test_gateway(tmp_path: Path, concurrency: int) -> None:
         cpu = (_cpu_seconds(process) - before) / NUM_REQUESTS * 1000
         memory = psutil.Process(process.pid).memory_full_info().uss / 2**20
         print(f"gateway: {cpu:.2f} ms of CPU a request of {CHUNKS} chunks, {memory:.0f} MiB")
+        print(f"gateway: answers {ready[0]:.1f} s after its start, {ready[1]:.1f} s of CPU")
 
 
 async def _measure(

@@ -1,22 +1,20 @@
-"""How well and how fast ingest and search are on SQuAD's paragraphs (`../shared/data/rag-squad/dev`).
+"""How well and how fast ingest and search are on SQuAD: `make bench ARGS=tests/bench/bench_retrieval.py`.
 
-    python tests/bench/bench_retrieval.py [--questions N] [--no-title]
-
-Each of the 495 paragraphs becomes a document; a question is answered by the paragraph it was written on. The
-floor is BM25 over whole paragraphs (bm25s, English stop words): R@5 0.942, MRR@10 0.873, nDCG@10 0.895.
+Each of the 495 paragraphs becomes a document, with and without its article's title over it; a question is answered by
+the paragraph it was written on (`rag_squad` in `conftest.py` says where they lie). The floor is BM25 over whole
+paragraphs (bm25s, English stop words): R@5 0.942, MRR@10 0.873, nDCG@10 0.895.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import random
-import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from tunesmith.config.home import Home
 from tunesmith.config.ingest import IngestConfig
@@ -26,8 +24,7 @@ from tunesmith.stores.database import open_home_database
 from tunesmith.stores.documents import DocumentCatalog
 from tunesmith.stores.milvus import open_vectors
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "rag-squad" / "dev"
-SEED = 17
+NUM_CANDIDATES = 20
 
 
 @dataclass(frozen=True)
@@ -38,13 +35,38 @@ class Question:
     documents: frozenset[str]
 
 
-def write_corpus(folder: Path, *, titles: bool, limit: int | None = None) -> list[str]:
-    """Write each paragraph as a file; returns the ids of those written."""
-    rows = [json.loads(line) for line in (DATA / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
-    for row in rows[:limit]:
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("titles", [True, False], ids=["titled", "untitled"])
+def test_retrieval(tmp_path: Path, rag_squad: Path, titles: bool) -> None:
+    folder, home = tmp_path / "corpus", Home(tmp_path / "home")
+    folder.mkdir()
+    write_corpus(rag_squad, folder, titles=titles)
+    questions = read_questions(rag_squad)
+    report = run_ingest(IngestConfig(paths=(str(folder),), store="squad"), home=home)
+    again = run_ingest(IngestConfig(paths=(str(folder),), store="squad"), home=home)
+    found, search_ms = rank_documents(home, "squad", questions)
+    figures = {
+        "documents": len(report.added),
+        "chunks": report.chunks,
+        "questions": len(questions),
+        **measure(questions, found),
+        "ingest_seconds": report.seconds,
+        "documents_per_second": len(report.added) / report.seconds,
+        "chunks_per_second": report.chunks / report.seconds,
+        "second_ingest_seconds": again.seconds,
+        "search_ms_p50": search_ms,
+    }
+    print(json.dumps({name: round(value, 4) for name, value in figures.items()}, indent=2))
+    assert report.added
+    assert not again.added
+
+
+def write_corpus(data: Path, folder: Path, *, titles: bool) -> None:
+    """Write each paragraph as a file."""
+    for line in (data / "corpus.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
         heading = f"# {row['title']}\n\n" if titles else ""
-        (folder / f"{file_name(row['_id'])}").write_text(heading + row["text"], encoding="utf-8")
-    return [row["_id"] for row in rows[:limit]]
+        (folder / file_name(row["_id"])).write_text(heading + row["text"], encoding="utf-8")
 
 
 def file_name(paragraph: str) -> str:
@@ -52,17 +74,14 @@ def file_name(paragraph: str) -> str:
     return paragraph.replace("/", "_") + ".md"
 
 
-def read_questions(paragraphs: Iterable[str], *, limit: int | None = None) -> list[Question]:
-    """Read the answerable questions on some paragraphs, drawn by the seed."""
+def read_questions(data: Path) -> list[Question]:
+    """Read the questions that a paragraph answers."""
     wanted: dict[str, set[str]] = {}
-    kept = set(paragraphs)
-    for line in (DATA / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+    for line in (data / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]:
         question, paragraph, _ = line.split("\t")
-        if paragraph in kept:
-            wanted.setdefault(question, set()).add(file_name(paragraph))
-    rows = (json.loads(line) for line in (DATA / "queries.jsonl").read_text(encoding="utf-8").splitlines())
-    asked = [Question(row["text"], frozenset(wanted[row["_id"]])) for row in rows if row["_id"] in wanted]
-    return random.Random(SEED).sample(asked, min(limit or len(asked), len(asked)))
+        wanted.setdefault(question, set()).add(file_name(paragraph))
+    rows = [json.loads(line) for line in (data / "queries.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [Question(row["text"], frozenset(wanted[row["_id"]])) for row in rows if row["_id"] in wanted]
 
 
 def measure(questions: Sequence[Question], found: Sequence[Sequence[str]]) -> dict[str, float]:
@@ -78,9 +97,7 @@ def measure(questions: Sequence[Question], found: Sequence[Sequence[str]]) -> di
     }
 
 
-def rank_documents(
-    home: Home, store: str, questions: Sequence[Question], *, candidates: int
-) -> tuple[list[list[str]], float]:
+def rank_documents(home: Home, store: str, questions: Sequence[Question]) -> tuple[list[list[str]], float]:
     """Search every question; ranked documents, and milliseconds of a search at the median."""
     database = open_home_database(home)
     record = DocumentCatalog(database, "default").store(store)
@@ -89,45 +106,11 @@ def rank_documents(
     found, took = [], []
     for question, vector in zip(questions, embedded, strict=True):
         started = time.perf_counter()
-        hits = vectors.search([record], question.text, vector=vector, top_k=candidates, candidates=candidates)
+        hits = vectors.search(
+            [record], question.text, vector=vector, top_k=NUM_CANDIDATES, candidates=NUM_CANDIDATES
+        )
         took.append(time.perf_counter() - started)
         found.append(list(dict.fromkeys(hit.chunk.document for hit in hits)))
     vectors.close()
     database.close()
     return found, sorted(took)[len(took) // 2] * 1000
-
-
-def main() -> None:
-    """Ingest the paragraphs, ask, print one JSON object."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--questions", type=int, help="questions asked, drawn by a seed; all if unset")
-    options.add_argument("--paragraphs", type=int, help="paragraphs ingested; all if unset")
-    options.add_argument(
-        "--no-title", action="store_true", help="without the article's title over each paragraph"
-    )
-    options.add_argument("--candidates", type=int, default=20)
-    given = options.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder, home = Path(scratch) / "corpus", Home(Path(scratch) / "home")
-        folder.mkdir()
-        paragraphs = write_corpus(folder, titles=not given.no_title, limit=given.paragraphs)
-        questions = read_questions(paragraphs, limit=given.questions)
-        report = run_ingest(IngestConfig(paths=(str(folder),), store="squad"), home=home)
-        again = run_ingest(IngestConfig(paths=(str(folder),), store="squad"), home=home)
-        found, search_ms = rank_documents(home, "squad", questions, candidates=given.candidates)
-    figures = {
-        "documents": len(report.added),
-        "chunks": report.chunks,
-        "questions": len(questions),
-        **measure(questions, found),
-        "ingest_seconds": report.seconds,
-        "documents_per_second": len(report.added) / report.seconds,
-        "chunks_per_second": report.chunks / report.seconds,
-        "second_ingest_seconds": again.seconds,
-        "search_ms_p50": search_ms,
-    }
-    print(json.dumps({name: round(value, 4) for name, value in figures.items()}, indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ from tunesmith.engines.protocols import Embedder
 from tunesmith.engines.sentence_embedder import SentenceTransformerEmbedder
 from tunesmith.errors import ModelNotFoundError
 
-# `import sentence_transformers` takes 15 s of processor time, minutes where many share the cores.
+# sentence-transformers takes 10 s of processor time to load, minutes where many share the cores.
 pytestmark = pytest.mark.timeout(600)
 
 TEXTS = [

@@ -1,8 +1,8 @@
 """A BERT sentence embedder on torch and tokenizers alone.
 
-`import sentence_transformers` costs 15 s of CPU (scikit-learn, SymPy, torch.distributed come along), more
-than embedding a thousand chunks. The forward pass of a BERT is short; a test holds the vectors against
-sentence-transformers' own. See docs/decisions for the measurement.
+sentence-transformers takes 10 s of CPU to load (transformers, scikit-learn and SymPy come along) and 300 MiB more.
+The forward pass of a BERT is short; a test holds the vectors against sentence-transformers' own.
+docs/decisions/0011-an-embedder-of-our-own.md has the measurement, `tests/bench/bench_embedder.py` repeats it.
 """
 
 from __future__ import annotations
