@@ -9,7 +9,7 @@ from typing import Any
 import openai
 from openai import OpenAI
 
-from tunesmith.errors import PlatformError, UnavailableError
+from tunesmith.errors import RefusedError, UnavailableError
 from tunesmith.stores.platform_file import RunningPlatform
 
 
@@ -37,10 +37,6 @@ class CitedAnswer:
             "citations": list(self.citations),
             "unsupported": list(self.unsupported),
         }
-
-
-class RefusedError(PlatformError):
-    """The API refused the request; the message is its own."""
 
 
 def ask_platform(
@@ -96,9 +92,8 @@ def _client(platform: RunningPlatform) -> OpenAI:
 
 def _refusal(error: openai.APIStatusError) -> RefusedError:
     body = error.body if isinstance(error.body, dict) else {}
-    return RefusedError(
-        str(body.get("message") or error.message), param=body.get("param"), code=body.get("code")
-    )
+    message = str(body.get("message") or error.message)
+    return RefusedError(message, status=error.status_code, param=body.get("param"), code=body.get("code"))
 
 
 def _cited(completion: Any) -> CitedAnswer:
