@@ -12,10 +12,11 @@ import typer
 
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
 from tunesmith.config.home import Home
+from tunesmith.errors import ConflictError
 
 if TYPE_CHECKING:
     from tunesmith.jobs.store import JobStore
-    from tunesmith.records import Job
+    from tunesmith.records import Job, WantedState
 
 app = typer.Typer(help="Training jobs: state, loss curve, logs.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="Name or id of the job.")]
@@ -82,6 +83,39 @@ def logs(
         typer.echo("\n".join(_last_lines(path, tail)))
 
 
+@app.command()
+def cancel(name: NameArgument, home: HomeOption = None) -> None:
+    """End a job that was asked for through the API; its checkpoints stay."""
+    _want(home, name, "cancelled")
+
+
+@app.command()
+def pause(name: NameArgument, home: HomeOption = None) -> None:
+    """Stop a job that was asked for through the API; it keeps its checkpoints and gives its place away."""
+    _want(home, name, "paused")
+
+
+@app.command()
+def resume(name: NameArgument, home: HomeOption = None) -> None:
+    """Let a paused job go on from its newest checkpoint."""
+    _want(home, name, "succeeded")
+
+
+def _want(home: str | None, name: str, wanted: WantedState) -> None:
+    from tunesmith.jobs.requests import JobRequests
+    from tunesmith.records import DEFAULT_PROJECT
+    from tunesmith.stores.database import open_home_database
+
+    job = _open(home).job(name)
+    if job.request is None:
+        raise ConflictError(
+            f'"{job.name}" was started with `tunesmith train`: its own process drives it. End that one (Ctrl-C); the '
+            "same command goes on."
+        )
+    asked = JobRequests(open_home_database(Home.locate(home)), DEFAULT_PROJECT).want(job.id, wanted)
+    typer.echo(f"{asked.id}  {asked.state}" + ("" if asked.state == wanted else f", {wanted} is wanted"))
+
+
 def _open(home: str | None) -> JobStore:
     from tunesmith.jobs.store import JobStore
     from tunesmith.records import DEFAULT_PROJECT
@@ -95,7 +129,9 @@ def _is_abandoned(home: Home, job: Job) -> bool:
     from tunesmith.jobs.folders import lock_folder
     from tunesmith.jobs.lock import is_held
 
-    return job.state in ("running", "publishing") and not is_held(lock_folder(home), job.name)
+    # What was asked for through the API has a controller: it finds out by itself.
+    driven_here = job.request is None and job.state in ("running", "publishing")
+    return driven_here and not is_held(lock_folder(home), job.name)
 
 
 def _state(home: Home, job: Job) -> str:

@@ -1,4 +1,4 @@
-"""`tunesmith models ls / show / alias`."""
+"""`tunesmith models ls / show / alias / promote / rollback`."""
 
 from __future__ import annotations
 
@@ -75,6 +75,36 @@ def alias(
     wanted = Alias(name, DEFAULT_PROJECT, model, tuple(store), instructions)
     made = point_alias(Home.locate(home), wanted)
     typer.echo(f"{made.name} -> {made.model}" + (f" with {', '.join(made.stores)}" if made.stores else ""))
+
+
+@app.command("promote")
+def promote(
+    name: Annotated[str, typer.Argument(help="The alias.")],
+    model: Annotated[str, typer.Argument(help="The version that shall answer under it.")],
+    home: HomeOption = None,
+) -> None:
+    """Move an alias to another version; its stores and instructions stay."""
+    from dataclasses import replace
+
+    from tunesmith.flows.alias import point_alias
+    from tunesmith.stores.registry import Registry, no_alias
+
+    with _database(home) as database:
+        standing = Registry(database, DEFAULT_PROJECT).alias(name)
+    if standing is None:
+        raise no_alias(name)
+    made = point_alias(Home.locate(home), replace(standing, model=model))
+    typer.echo(f"{made.name}: {standing.model} -> {made.model}")
+
+
+@app.command("rollback")
+def rollback(name: Annotated[str, typer.Argument(help="The alias.")], home: HomeOption = None) -> None:
+    """Point an alias back at what it pointed at before; again, one move further back."""
+    from tunesmith.stores.registry import Registry
+
+    with _database(home) as database:
+        made = Registry(database, DEFAULT_PROJECT).roll_back(name)
+    typer.echo(f"{made.name} -> {made.model}")
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.runners.process import ProcessRunner
 from tunesmith.serve.applications import serve_applications
 from tunesmith.stores.database import open_home_database
+from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import ProcessId, RunningPlatform, read_record, write_running
 from tunesmith.stores.state_file import PartState, write_state
 
@@ -87,10 +88,17 @@ def _jobs(platform: RunningPlatform) -> JobController:
 
     return JobController(
         database,
+        ObjectStore(home.objects_url),
         queue=JobQueue(database, owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"),
         home=home,
         runner=ProcessRunner(home.root, start=start),
-        publish=RegistryPublisher(database, home),
+        publish=RegistryPublisher(
+            database,
+            ObjectStore(home.objects_url),
+            home,
+            engine=httpx.Client(base_url=platform.serve_url, trust_env=False),
+            base=platform.model,
+        ),
         config=ServeConfig.model_validate(platform.config).jobs,
     )
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +32,8 @@ from tunesmith.jobs.store import JobStore
 from tunesmith.jobs.telling import Told
 from tunesmith.records import Job, JobState
 from tunesmith.stores.database import Database
+from tunesmith.stores.files import FileStore, file_key
+from tunesmith.stores.objects import ObjectStore
 
 LOG = logging.getLogger("tunesmith.controller.jobs")
 """The job controller's log."""
@@ -40,10 +43,25 @@ _PAUSE_SECONDS = 10.0
 """Before an attempt that met no cluster is made again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of an attempt.
+
+    Attributes:
+        name: the version's name.
+        trained_tokens: tokens that passed through the model.
+        result_files: ids of the files that tell of it.
+    """
+
+    name: str
+    trained_tokens: int
+    result_files: tuple[str, ...]
+
+
 class Publisher(Protocol):
     """Makes a version of what an attempt has left."""
 
-    def __call__(self, job: Job, folder: Path, data_hash: str) -> str:
+    def __call__(self, job: Job, folder: Path, data_hash: str) -> Published:
         """Commit, prove and register.
 
         Args:
@@ -52,7 +70,7 @@ class Publisher(Protocol):
             data_hash: hash of its training data.
 
         Returns:
-            The version's name; the same for the same job, however often it is called.
+            The version; the same for the same job, however often it is called.
         """
         ...
 
@@ -62,6 +80,7 @@ class JobController:
 
     Args:
         database: the metadata database.
+        objects: where training files lie.
         queue: this controller's hold on jobs.
         home: the installation.
         runner: where attempts run.
@@ -72,6 +91,7 @@ class JobController:
     def __init__(
         self,
         database: Database,
+        objects: ObjectStore,
         *,
         queue: JobQueue,
         home: Home,
@@ -81,6 +101,7 @@ class JobController:
     ) -> None:
         self._database = database
         self._queue = queue
+        self._objects = objects
         self._home = home
         self._runner = runner
         self._publish = publish
@@ -170,6 +191,7 @@ class JobController:
     def _faults_of(self, job: Job) -> str | None:
         try:
             for file_id, key in self._files_of(job).items():
+                self._files(job).get(file_id)  # deleted or expired meanwhile?
                 _, shown, count = check_chat(self._home.objects / key, name=file_id)
                 if count:
                     return describe_faults(shown) + (
@@ -184,7 +206,10 @@ class JobController:
         data = TrainConfig.model_validate(job.config).data
         if not isinstance(data, FileDataConfig):
             return {}
-        return {data.path: f"projects/{job.project_id}/files/{data.path}"}
+        return {data.path: file_key(job.project_id, data.path)}
+
+    def _files(self, job: Job) -> FileStore:
+        return FileStore(self._database, self._objects, job.project_id)
 
     def _settle(self, job: Job) -> None:
         if job.wanted == "cancelled":
@@ -277,7 +302,7 @@ class JobController:
         events = read_events(self._folder(job) / "events.jsonl").events
         prepared = next(event for event in reversed(events) if event["type"] == "prepared")
         try:
-            name = self._publish(job, self._folder(job), prepared["data_hash"])
+            made = self._publish(job, self._folder(job), prepared["data_hash"])
         except StaleAttemptError:
             raise
         except PlatformError as error:
@@ -285,9 +310,18 @@ class JobController:
                 raise  # the engine is away: the next look tries again
             self._queue.fail(job, error.message, code=error.code or "publishing_failed")
             return
-        told = [Told(f"New fine-tuned model created: {name}"), Told("The job has successfully completed")]
-        jobs = JobStore(self._database, job.project_id)
-        jobs.set_state(job.id, job.fence, "succeeded", model=name, told=told)
+        JobStore(self._database, job.project_id).set_state(
+            job.id,
+            job.fence,
+            "succeeded",
+            model=made.name,
+            trained_tokens=made.trained_tokens,
+            result_files=made.result_files,
+            told=[
+                Told(f"New fine-tuned model created: {made.name}"),
+                Told("The job has successfully completed"),
+            ],
+        )
 
     def _folder(self, job: Job) -> Path:
         return attempt_folder(job_folder(self._home, job), job.fence)

@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
+
+from tunesmith.assets import same_base
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
+from tunesmith.controller.jobs import Published
+from tunesmith.controller.parity import prove
 from tunesmith.jobs.folders import EXPORT
 from tunesmith.jobs.store import JobStore
-from tunesmith.records import Job
+from tunesmith.records import Job, StepMetrics
 from tunesmith.stores.database import Database
+from tunesmith.stores.files import FileRecord, FileStore
+from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.registry import Registry
 from tunesmith.train.lineage import lineage_of
 from tunesmith.train.publish import publish
 
+LOG = logging.getLogger("tunesmith.controller.publisher")
+"""The publisher's log."""
+
 
 class RegistryPublisher:
-    """Commits versions to the object store and registers them.
+    """Commits versions to the object store, has them proven, and makes their names visible.
 
     Args:
         database: the metadata database.
+        objects: where the results go.
         home: the installation.
+        engine: the data plane.
+        base: the model that it serves; versions of others, and whole models, cannot be asked there.
     """
 
-    def __init__(self, database: Database, home: Home) -> None:
+    def __init__(
+        self, database: Database, objects: ObjectStore, home: Home, *, engine: httpx.Client, base: str
+    ) -> None:
         self._database = database
+        self._objects = objects
         self._home = home
+        self._engine = engine
+        self._base = base
 
-    def __call__(self, job: Job, folder: Path, data_hash: str) -> str:
-        """Commit and register.
+    def __call__(self, job: Job, folder: Path, data_hash: str) -> Published:
+        """Commit, prove, make visible.
 
         Args:
             job: the job.
@@ -36,13 +58,39 @@ class RegistryPublisher:
             data_hash: hash of its training data.
 
         Returns:
-            The version's name.
+            The version, with its loss curve as a file.
         """
         config = TrainConfig.model_validate(job.config)
         curve = JobStore(self._database, job.project_id).metrics(job.id)
         lineage = lineage_of(config, job, data_hash, curve)
         registry = Registry(self._database, job.project_id)
         version = publish(
-            folder / EXPORT, config=config, job=job, lineage=lineage, home=self._home, registry=registry
+            folder / EXPORT,
+            config=config,
+            job=job,
+            lineage=lineage,
+            home=self._home,
+            registry=registry,
+            hidden=True,
         )
-        return version.name
+        if version.kind == "adapter" and same_base(version.base, self._base):
+            compared = prove(version.name, self._home.objects / version.path, client=self._engine)
+            LOG.info("%s: trainer and engine agree on %d tokens", version.name, compared)
+        registry.reveal(version.name)
+        files = FileStore(self._database, self._objects, job.project_id)
+        return Published(version.name, int(lineage.metrics["tokens"]), (_result_file(files, job, curve).id,))
+
+
+def _result_file(files: FileStore, job: Job, curve: Sequence[StepMetrics]) -> FileRecord:
+    """The loss curve as CSV; one that was written before a controller died is found again."""
+    name = f"step_metrics-{job.id}.csv"
+    for file in files.list(purpose="fine-tune-results").files:
+        if file.filename == name:
+            return file
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    measured = sorted({key for step in curve for key in step.values} - {"loss"})
+    rows.writerow(["step", "train_loss", *measured])
+    for step in curve:
+        rows.writerow([step.step, step.values["loss"], *(step.values.get(key, "") for key in measured)])
+    return files.create([table.getvalue().encode()], filename=name, purpose="fine-tune-results")

@@ -92,6 +92,21 @@ def read_chat(path: str | Path) -> ChatFile:
     return ChatFile(name, tuple(examples), tuple(faults))
 
 
+def first_conversations(path: str | Path) -> Iterator[tuple[Message, ...]]:
+    """Read the good lines of a file one after the other.
+
+    Args:
+        path: a chat JSONL file, UTF-8.
+
+    Yields:
+        The messages of each conversation.
+    """
+    for number, line in _numbered_lines(str(path)):
+        item = _parse_line(line, str(path), number)
+        if isinstance(item, Example):
+            yield item.messages
+
+
 def check_chat(path: str | Path, *, name: str | None = None) -> tuple[int, tuple[Fault, ...], int]:
     """Look through a file of any size without holding it.
 

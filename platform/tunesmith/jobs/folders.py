@@ -10,6 +10,8 @@ from pathlib import Path
 from tunesmith.config.home import Home
 from tunesmith.records import Job
 
+PROOF = "proof.json"
+"""File in the export with what the engine must say too."""
 EXPORT = "export"
 """Folder in the attempt's folder where the workers leave the trained weights."""
 

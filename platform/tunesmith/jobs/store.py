@@ -154,6 +154,8 @@ class JobStore:
         *,
         model: str | None = None,
         error: str | None = None,
+        trained_tokens: int | None = None,
+        result_files: Sequence[str] = (),
         told: Sequence[Told] = (),
     ) -> Job:
         """Say what was observed of the job.
@@ -164,6 +166,8 @@ class JobStore:
             state: the new state; a final one also ends the attempt.
             model: the registered version, with `succeeded`.
             error: the message, with `failed`.
+            trained_tokens: tokens that passed through the model, with `succeeded`.
+            result_files: ids of the files that it made, with `succeeded`.
             told: what to tell the job's owner of it.
 
         Returns:
@@ -175,6 +179,8 @@ class JobStore:
         with self._database.session() as session:
             row = hold_fence(session, job_id, fence)
             row.state, row.model, row.error = state, model or row.model, error
+            row.trained_tokens = trained_tokens or row.trained_tokens
+            row.result_files = list(result_files) or row.result_files
             tell(session, row, told)
             if state in FINAL_STATES:
                 finish(session, row, state)

@@ -20,12 +20,13 @@ from tunesmith.config.train import FileDataConfig, TrainConfig
 from tunesmith.datasets.sources import hash_data, load_examples
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, UnavailableError
 from tunesmith.jobs.events import append_event, read_events
-from tunesmith.jobs.folders import attempt_folder, lock_folder
+from tunesmith.jobs.folders import EXPORT, attempt_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.order import AttemptOrder, read_order
 from tunesmith.train.base import hash_tokenizer, settle_base
 from tunesmith.train.fit import fit
 from tunesmith.train.prepare import Prepared, prepare
+from tunesmith.train.proof import write_proof
 from tunesmith.train.run import fingerprint_of
 from tunesmith.train.spec import LoopSpec
 from tunesmith.train.steps import num_steps
@@ -60,6 +61,7 @@ def run_attempt(folder: Path, *, home: Home) -> None:
         )
         spec = LoopSpec(config, prepared, folder, steps)
         fit(spec, home=home, job_id=order.job_id, take_in=_Failures(folder, order).look)
+        write_proof(config, folder / EXPORT)
         note("ended", outcome="trained")
 
 

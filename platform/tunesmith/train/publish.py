@@ -50,7 +50,14 @@ def base_name(config: TrainConfig) -> str:
 
 
 def publish(
-    export: Path, *, config: TrainConfig, job: Job, lineage: Lineage, home: Home, registry: Registry
+    export: Path,
+    *,
+    config: TrainConfig,
+    job: Job,
+    lineage: Lineage,
+    home: Home,
+    registry: Registry,
+    hidden: bool = False,
 ) -> ModelVersion:
     """Put the weights into a folder of their own and register them; again for the same job changes nothing.
 
@@ -61,6 +68,7 @@ def publish(
         lineage: where the version comes from.
         home: the installation.
         registry: the project's registry.
+        hidden: engines may load it, but its name waits for its proof.
 
     Returns:
         The registered version.
@@ -86,7 +94,7 @@ def publish(
         raise StorageError(
             f"{home.objects / key} cannot be written: {_reason(error)}. Free some disk space."
         ) from error
-    return registry.register(version)
+    return registry.register(version, hidden=hidden)
 
 
 def _reason(error: OSError) -> str:

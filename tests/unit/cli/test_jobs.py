@@ -13,8 +13,9 @@ from tunesmith.cli.main import app
 from tunesmith.config.home import Home
 from tunesmith.jobs.folders import attempt_folder, job_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
+from tunesmith.jobs.requests import JobRequests, new_job_id
 from tunesmith.jobs.store import JobStore
-from tunesmith.records import Job, StepMetrics
+from tunesmith.records import Job
 from tunesmith.stores.database import open_home_database
 
 VALUES = {"loss": 1.5, "tokens_per_second": 10.0}
@@ -29,7 +30,7 @@ def home(tmp_path: Path) -> Home:
 def job(home: Home) -> Job:
     jobs = JobStore(open_home_database(home), "default")
     made = jobs.begin_attempt("run", fingerprint="f", config={"name": "run"})
-    jobs.record(made.id, made.fence, [StepMetrics(made.id, step, 1, VALUES) for step in (1, 2)])
+    jobs.take_in(made.id, made.fence, [{"type": "step", "step": step, "values": VALUES} for step in (1, 2)])
     return jobs.set_state(made.id, made.fence, "failed", error="disk full")
 
 
@@ -79,7 +80,24 @@ def test_curve_with_a_number_that_is_none_stays_valid_json(home: Home, job: Job)
     jobs = JobStore(open_home_database(home), "default")
     again = jobs.begin_attempt("run", fingerprint="f", config={"name": "run"})
     values = {**VALUES, "grad_norm": math.nan}
-    jobs.record(again.id, again.fence, [StepMetrics(again.id, 3, again.fence, values)])
+    jobs.take_in(again.id, again.fence, [{"type": "step", "step": 3, "values": values}])
     printed = _run("show", "run", "--home", str(home.root), "--json")
     shown = json.loads(printed, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
     assert shown["metrics"][-1]["grad_norm"] is None
+
+
+def test_a_job_of_the_api_is_paused_resumed_and_cancelled(home: Home) -> None:
+    jobs = JobRequests(open_home_database(home), "default")
+    made = jobs.submit(new_job_id(), request={"model": "m"}, config={})
+    place = ("--home", str(home.root))
+    assert "paused is wanted" in _run("pause", made.id, *place)
+    assert _run("cancel", made.id, *place).split() == [made.id, "cancelled"]
+    result = CliRunner().invoke(app, ["jobs", "resume", made.id, *place])
+    assert result.exit_code == 1
+    assert "cannot be resumed any more" in str(result.exception)
+
+
+def test_a_run_of_the_command_line_is_told_how_it_is_ended(home: Home, job: Job) -> None:
+    result = CliRunner().invoke(app, ["jobs", "cancel", job.name, "--home", str(home.root)])
+    assert result.exit_code == 1
+    assert "Ctrl-C" in str(result.exception)

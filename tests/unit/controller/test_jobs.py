@@ -15,7 +15,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.recipe import load_recipe
 from tunesmith.config.serve import JobsConfig
 from tunesmith.config.train import TrainConfig
-from tunesmith.controller.jobs import JobController
+from tunesmith.controller.jobs import JobController, Published
 from tunesmith.errors import DataError, UnavailableError
 from tunesmith.jobs.events import append_event
 from tunesmith.jobs.queue import JobQueue
@@ -23,6 +23,8 @@ from tunesmith.jobs.requests import JobRequests, new_job_id
 from tunesmith.jobs.store import JobStore
 from tunesmith.records import Job
 from tunesmith.stores.database import Database, ProjectRow, open_home_database
+from tunesmith.stores.files import FileStore
+from tunesmith.stores.objects import ObjectStore
 
 GOOD_LINE = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
 
@@ -75,6 +77,7 @@ class World:
         self.database: Database = open_home_database(self.home)
         self.attempts = Attempts()
         self.config = JobsConfig(**config)
+        self.objects = ObjectStore(self.home.objects_url)
         self.published: Callable[[Job], str] = lambda job: f"ft:{job.id}"
         self.controller = self.make_controller("first")
 
@@ -82,22 +85,26 @@ class World:
         queue = JobQueue(self.database, owner=owner, hold_seconds=hold_seconds)
         return JobController(
             self.database,
+            self.objects,
             queue=queue,
             home=self.home,
             runner=self.attempts,
-            publish=lambda job, _folder, data_hash: self.published(job) if data_hash == "abc" else "",
+            publish=self.publish,
             config=self.config,
         )
+
+    def publish(self, job: Job, _folder: Path, data_hash: str) -> Published:
+        assert data_hash == PREPARED["data_hash"]
+        return Published(self.published(job), 1234, ("file-results",))
 
     def submit(self, content: str = GOOD_LINE, project: str = "default") -> Job:
         with self.database.session() as session:
             session.merge(ProjectRow(id=project, created_at=0))
         job_id = new_job_id()
-        file = self.home.objects / "projects" / project / "files" / f"file-{job_id}"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content, encoding="utf-8")
-        config = load_recipe("api/supervised", TrainConfig, [f"name={job_id}", f"data.path=file-{job_id}"])
-        request = {"model": "base", "training_file": f"file-{job_id}"}
+        files = FileStore(self.database, self.objects, project)
+        file = files.create([content.encode()], filename="a.jsonl", purpose="fine-tune")
+        config = load_recipe("api/supervised", TrainConfig, [f"name={job_id}", f"data.path={file.id}"])
+        request = {"model": "base", "training_file": file.id}
         jobs = JobRequests(self.database, project)
         return jobs.submit(job_id, request=request, config=config.model_dump(mode="json"))
 
@@ -134,7 +141,7 @@ def test_a_job_goes_its_way(world: World) -> None:
     world.attempts.steps(3, 4)
     world.attempts.end(**TRAINED)
     done = world.tick_until(job, "succeeded")
-    assert done.model == f"ft:{job.id}"
+    assert (done.model, done.trained_tokens, done.result_files) == (f"ft:{job.id}", 1234, ("file-results",))
     assert done.finished_at
     assert world.messages(job) == [
         f"Created fine-tuning job: {job.id}",
@@ -156,14 +163,26 @@ def test_the_order_holds_all_that_an_attempt_needs(world: World) -> None:
     (folder,) = world.attempts.living.values()
     order = json.loads((folder / "order.json").read_text(encoding="utf-8"))
     assert (order["job_id"], order["fence"]) == (job.id, 1)
-    assert order["files"] == {f"file-{job.id}": f"projects/default/files/file-{job.id}"}
+    file_id = str(job.request["training_file"] if job.request else "")
+    assert order["files"] == {file_id: f"projects/default/files/{file_id}"}
 
 
 def test_bad_lines_end_the_job_before_it_takes_a_place(world: World) -> None:
     job = world.tick_until(world.submit(GOOD_LINE + "{broken\n"), "failed")
     assert (job.error_code, job.error_param) == ("invalid_training_file", "training_file")
-    assert f"file-{job.id}:2: not valid JSON" in str(job.error)
+    assert job.request is not None
+    assert f"{job.request['training_file']}:2: not valid JSON" in str(job.error)
     assert world.attempts.started == []
+
+
+def test_a_file_that_was_deleted_meanwhile_is_told(world: World) -> None:
+    job = world.submit()
+    assert job.request is not None
+    FileStore(world.database, world.objects, "default").delete(job.request["training_file"])
+    failed = world.tick_until(job, "failed")
+    assert failed.error == (
+        f"No such File object: {job.request['training_file']}. GET /v1/files lists those that there are."
+    )
 
 
 def test_a_lost_attempt_is_followed_by_one_that_tells_no_step_twice(world: World) -> None:
@@ -210,9 +229,7 @@ def test_an_attempt_that_fails_ends_the_job_with_its_reason(world: World) -> Non
     assert (failed.state, failed.error, failed.error_code) == ("failed", "It diverged.", "diverged")
 
 
-def test_an_attempt_that_met_no_cluster_is_made_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_attempt_that_met_no_cluster_is_made_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tunesmith.controller.jobs._PAUSE_SECONDS", 0.0)
     job = world.running()
     world.attempts.end(**{**FAILED, "again": True})

@@ -1,0 +1,94 @@
+"""Train = serve: the engine must say what the trainer's proof says, before a version's name is visible."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tunesmith.errors import DataError, UnavailableError
+from tunesmith.jobs.folders import PROOF
+
+TIE = 0.25
+"""Logits nearer than this may change places: engines compute in bfloat16, which rounds a logit of 30 by 0.06."""
+_SECONDS = 120.0
+
+
+def prove(version: str, folder: Path, *, client: httpx.Client) -> int:
+    """Ask the engine for what the trainer noted, token by token.
+
+    Args:
+        version: the version's name; the engine loads it as it would for anybody.
+        folder: its files, with the proof.
+        client: the data plane.
+
+    Returns:
+        How many tokens were compared.
+
+    Raises:
+        DataError: trainer and engine differ; says where.
+        UnavailableError: the engine does not answer now.
+    """
+    proof = json.loads((folder / PROOF).read_text(encoding="utf-8"))
+    return sum(_compare(version, said, _ask(version, said, client)) for said in proof)
+
+
+def _ask(version: str, said: Mapping[str, Any], client: httpx.Client) -> Mapping[str, Any]:
+    body = {
+        "model": version,
+        "messages": said["messages"],
+        "temperature": 0,
+        "max_tokens": len(said["token_ids"]),
+        "return_token_ids": True,
+    }
+    try:
+        answer = client.post("/engine/v1/chat/completions", json=body, timeout=_SECONDS)
+    except httpx.HTTPError as error:
+        raise UnavailableError(f"The engine does not answer: {type(error).__name__}.") from error
+    if answer.status_code >= 500:
+        raise UnavailableError(f"The engine answers with {answer.status_code}.")
+    if answer.status_code != 200:
+        raise DataError(f"The engine refuses {version}: {answer.text[:300]}", code="parity")
+    told: Mapping[str, Any] = answer.json()
+    return told
+
+
+def _compare(version: str, said: Mapping[str, Any], answer: Mapping[str, Any]) -> int:
+    _require_equal(version, "prompt's tokens", said["prompt_token_ids"], answer["prompt_token_ids"])
+    served = answer["choices"][0]["token_ids"]
+    agreed = agreement(said["token_ids"], said["margins"], served)
+    _require_equal(version, "continuation", said["token_ids"][:agreed], served[:agreed])
+    return agreed
+
+
+def agreement(trained: Sequence[int], margins: Sequence[float], served: Sequence[int]) -> int:
+    """How many tokens must be equal: all, but for what follows the first tie that was decided otherwise.
+
+    Args:
+        trained: tokens of the trainer.
+        margins: how far each was ahead of the second best.
+        served: tokens of the engine.
+
+    Returns:
+        The number of tokens to compare.
+    """
+    for position, (one, margin) in enumerate(zip(trained, margins, strict=True)):
+        if position >= len(served) or served[position] != one:
+            return position if margin < TIE else position + 1
+    return len(trained)
+
+
+def _require_equal(version: str, what: str, trained: Sequence[int], served: Sequence[int]) -> None:
+    if list(trained) == list(served):
+        return
+    at = next(
+        (n for n, (one, two) in enumerate(zip(trained, served, strict=False)) if one != two), len(served)
+    )
+    raise DataError(
+        f"Trainer and engine differ on the {what} of {version}, at token {at}: {list(trained[at : at + 4])} against "
+        f"{list(served[at : at + 4])}. It was not published; its weights are kept beside the job's log.",
+        code="parity",
+    )

@@ -1,0 +1,110 @@
+"""What transformers says from the shipped weights: the engine must say the same before the version may be used.
+
+For a few conversations of the training data: the prompt's token ids under the chat template, and the tokens that
+follow greedily. Beside each token stands its margin, the distance of its logit from the second best: where two tokens
+are as good as equal, rounding decides, and two right programs may differ.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tunesmith.assets import model_source
+from tunesmith.config.train import FileDataConfig, LoraConfig, TrainConfig
+from tunesmith.datasets.chat import first_conversations
+from tunesmith.jobs.folders import PROOF
+from tunesmith.records import Message
+
+NUM_PROMPTS = 3
+NUM_TOKENS = 16
+_ELSEWHERE = (Message("user", "How many days of leave do full-time staff get?"),)
+"""Asked where the data is made, not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One prompt and what follows.
+
+    Attributes:
+        messages: the prompt, as the API takes it.
+        prompt_token_ids: under the version's chat template.
+        token_ids: the greedy continuation, at most `NUM_TOKENS`.
+        margins: of each of these, its logit minus the second best one.
+    """
+
+    messages: tuple[dict[str, str], ...]
+    prompt_token_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    margins: tuple[float, ...]
+
+
+def write_proof(config: TrainConfig, export: Path) -> None:
+    """Say a few things with what was exported, and write them beside it.
+
+    Args:
+        config: the recipe.
+        export: the exported weights with their tokenizer.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(export)
+    model = _load(config, export)
+    said = [_say(model, tokenizer, prompt) for prompt in _prompts(config)]
+    (export / PROOF).write_text(json.dumps([asdict(each) for each in said]), encoding="utf-8")
+
+
+def _prompts(config: TrainConfig) -> Iterator[Sequence[Message]]:
+    if not isinstance(config.data, FileDataConfig):
+        yield _ELSEWHERE
+        return
+    for messages in islice(first_conversations(config.data.path), NUM_PROMPTS):
+        answered = next(number for number, turn in enumerate(messages) if turn.role == "assistant")
+        yield messages[:answered] or _ELSEWHERE
+
+
+def _load(config: TrainConfig, export: Path) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    adapted = isinstance(config.method, LoraConfig)
+    model = AutoModelForCausalLM.from_pretrained(
+        model_source(config.model) if adapted else export,
+        dtype=torch.float32,  # rounds least: what it says is what the weights say
+        use_safetensors=True,
+        trust_remote_code=False,
+        device_map="auto" if config.resources.gpus_per_worker and torch.cuda.is_available() else None,
+    )
+    if adapted:
+        import peft
+
+        model = peft.PeftModel.from_pretrained(model, str(export))
+    return model.eval()
+
+
+def _say(model: Any, tokenizer: Any, prompt: Sequence[Message]) -> Said:
+    import torch
+
+    messages = tuple({"role": turn.role, "content": turn.content} for turn in prompt)
+    ids = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=True)[
+        "input_ids"
+    ]
+    with torch.no_grad():
+        made = model.generate(
+            torch.tensor([ids], device=model.device),
+            max_new_tokens=NUM_TOKENS,
+            do_sample=False,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+    best = torch.stack(made.logits)[:, 0].float().topk(2).values
+    return Said(
+        messages=messages,
+        prompt_token_ids=tuple(ids),
+        token_ids=tuple(made.sequences[0, len(ids) :].tolist()),
+        margins=tuple(round(float(first - second), 4) for first, second in best),
+    )

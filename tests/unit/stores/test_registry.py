@@ -1,0 +1,73 @@
+"""Aliases move and roll back; versions wait hidden for their proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tunesmith.config.home import Home
+from tunesmith.errors import ConflictError, ModelNotFoundError, NotFoundError
+from tunesmith.records import Alias, Lineage, ModelVersion
+from tunesmith.stores.database import open_home_database
+from tunesmith.stores.registry import Registry
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(open_home_database(Home(tmp_path)), "default")
+
+
+def _version(name: str) -> ModelVersion:
+    lineage = Lineage("base", "0", {}, 1, {}, "0", f"ftjob-{name}")
+    return ModelVersion(name, "default", "base", "adapter", f"models/{name}", 1, lineage)
+
+
+def _point(registry: Registry, *models: str) -> None:
+    for model in models:
+        registry.set_alias(Alias("support", "default", model, ("handbook",), "Be short."))
+
+
+def test_an_alias_goes_back_the_way_it_came(registry: Registry) -> None:
+    _point(registry, "one", "two", "three")
+    assert [registry.roll_back("support").model for _ in range(2)] == ["two", "one"]
+    with pytest.raises(ConflictError, match="nothing to go back"):
+        registry.roll_back("support")
+    assert registry.alias("support") == Alias("support", "default", "one", ("handbook",), "Be short.")
+
+
+def test_a_move_after_a_rollback_is_what_the_next_one_undoes(registry: Registry) -> None:
+    _point(registry, "one", "two")
+    registry.roll_back("support")
+    _point(registry, "three")
+    assert registry.roll_back("support").model == "one"
+
+
+def test_what_has_been_deleted_is_not_gone_back_to(registry: Registry) -> None:
+    registry.register(_version("ft:one"))
+    _point(registry, "ft:one", "two")
+    registry.delete("ft:one")
+    with pytest.raises(ConflictError, match="deleted"):
+        registry.roll_back("support")
+    alias = registry.alias("support")
+    assert alias is not None
+    assert alias.model == "two"
+
+
+def test_an_alias_that_is_not_there_cannot_be_moved_back_or_removed(registry: Registry) -> None:
+    for ask in (registry.roll_back, registry.delete_alias):
+        with pytest.raises(NotFoundError):
+            ask("support")
+    _point(registry, "one")
+    registry.delete_alias("support")
+    assert registry.aliases() == []
+
+
+def test_a_hidden_version_is_seen_by_engines_alone(registry: Registry) -> None:
+    registry.register(_version("ft:one"), hidden=True)
+    assert registry.versions() == []
+    with pytest.raises(ModelNotFoundError):
+        registry.version("ft:one")
+    assert registry.version("ft:one", hidden=True).name == "ft:one"
+    registry.reveal("ft:one")
+    assert [version.name for version in registry.versions()] == ["ft:one"]
