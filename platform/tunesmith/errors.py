@@ -77,6 +77,14 @@ class AuthenticationError(PlatformError):
     default_code = "invalid_api_key"
 
 
+class PermissionDeniedError(PlatformError):
+    """Nobody may do this, with whichever key."""
+
+    http_status = 403
+    type = "invalid_request_error"
+    default_code = "permission_denied"
+
+
 class NotFoundError(PlatformError):
     """The named thing does not exist in this project."""
 
@@ -105,12 +113,53 @@ class StaleAttemptError(ConflictError):
     default_code = "stale_attempt"
 
 
+class TooLargeError(PlatformError):
+    """The request body is larger than the gateway reads."""
+
+    http_status = 413
+    type = "invalid_request_error"
+    default_code = "request_too_large"
+
+
+class RefusedError(PlatformError):
+    """Another program, the engine or the API, refused a request; the message is its own.
+
+    Args:
+        message: what it said.
+        status: its HTTP status, 4xx.
+        param: the field that it names.
+        code: its reason for a program.
+    """
+
+    type = "invalid_request_error"
+
+    def __init__(
+        self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, param=param, code=code)
+        self.http_status = status
+
+
+class ClientGoneError(PlatformError):
+    """The client closed its connection before the answer; nobody reads this."""
+
+    http_status = 499
+    default_code = "client_closed_request"
+
+
 class UnavailableError(PlatformError):
     """A part that should answer does not (yet); trying again later is right."""
 
     http_status = 503
     type = "server_error"
     default_code = "unavailable"
+
+
+class SlowError(PlatformError):
+    """A part that should answer took too long."""
+
+    http_status = 504
+    default_code = "timeout"
 
 
 class StorageError(PlatformError):

@@ -1,4 +1,4 @@
-"""GET and POST /v1/aliases: stable names that point at a model and may bind stores and instructions."""
+"""/v1/aliases: stable names that point at a model and may bind stores and instructions; moved and rolled back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tunesmith.gateway.retrieval import find_stores
 from tunesmith.records import Alias
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
-from tunesmith.stores.registry import ALIAS_PATTERN, Registry
+from tunesmith.stores.registry import ALIAS_PATTERN, Registry, no_alias
 
 
 class AliasFields(BaseModel):
@@ -57,6 +57,22 @@ def alias_routes(*, authenticate: Authenticator, names: Names, database: Databas
         return alias_object(
             await run_in_threadpool(bind_alias, fields, key.project_id, names=names, database=database)
         )
+
+    @router.get("/v1/aliases/{name}")
+    async def retrieve_alias(name: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        alias = await run_in_threadpool(Registry(database, key.project_id).alias, name)
+        if alias is None:
+            raise no_alias(name)
+        return alias_object(alias)
+
+    @router.delete("/v1/aliases/{name}")
+    async def delete_alias(name: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        await run_in_threadpool(Registry(database, key.project_id).delete_alias, name)
+        return {"object": "alias", "name": name, "deleted": True}
+
+    @router.post("/v1/aliases/{name}/rollback")
+    async def roll_back_alias(name: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        return alias_object(await run_in_threadpool(Registry(database, key.project_id).roll_back, name))
 
     return router
 

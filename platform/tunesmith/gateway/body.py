@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Never, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from tunesmith.errors import ConfigError
-from tunesmith.gateway.errors import ClientGoneError, TooLargeError
+from tunesmith.errors import ClientGoneError, ConfigError, TooLargeError
 
 MAX_BODY_BYTES = 16 * 2**20
 
@@ -58,12 +57,13 @@ def _refuse_constant(name: str) -> Never:
     raise ValueError(f"{name} is not JSON; use null")
 
 
-def check_fields(body: dict[str, Any], model: type[Model]) -> Model:
+def check_fields(body: Mapping[str, Any], model: type[Model], *, within: str = "") -> Model:
     """Check a body against a model.
 
     Args:
         body: the request's fields.
         model: what they must be.
+        within: where the fields stand, if not at the top: `input[0].`.
 
     Returns:
         The typed fields.
@@ -75,16 +75,19 @@ def check_fields(body: dict[str, Any], model: type[Model]) -> Model:
         return model.model_validate(body)
     except ValidationError as error:
         fault = error.errors()[0]
-        path = ".".join(str(part) for part in fault["loc"])
+        path = within + ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "missing":
             message = f"Missing required parameter: '{path}'."
+        elif fault["type"] == "extra_forbidden":
+            message = f"Unknown parameter: '{path}'."
         else:
             message = f"Invalid value for '{path}': {fault['msg'].removeprefix('Value error, ')}."
         raise ConfigError(message, param=path or None, code=_code(fault["type"])) from None
 
 
 def _code(fault: str) -> str:
-    return {"missing": "missing_required_parameter"}.get(fault, "invalid_value")
+    known = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
+    return known.get(fault, "invalid_value")
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:

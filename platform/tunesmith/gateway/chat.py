@@ -16,14 +16,25 @@ from tunesmith.gateway.body import check_fields, read_object, while_connected
 from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.names import NamedModel, Names
 from tunesmith.gateway.retrieval import RetrievalOptions, find_stores, split_tools
-from tunesmith.gateway.stream import EventStreamResponse
+from tunesmith.gateway.served import Unserved, served_fields, without_nulls
+from tunesmith.gateway.stream import EventStreamResponse, relay
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
+from tunesmith.stores.vectors import StoreRecord
 
 _ENGINE = "/engine/v1/chat/completions"
 _ANSWER = "/answer/v1/chat/completions"
 _OURS = ("vector_stores", "retrieval")
+_UNSERVED = {
+    "audio": Unserved("Answers are text."),
+    "function_call": Unserved("It is deprecated: send `tool_choice`.", ("none",)),
+    "functions": Unserved("It is deprecated: send `tools`."),
+    "modalities": Unserved('Answers are text: leave it out or send ["text"].', (["text"],)),
+    "moderation": Unserved("Leave it out."),
+    "verbosity": Unserved("Say it in the system turn, or bound `max_completion_tokens`.", ("medium",)),
+    "web_search_options": Unserved("Ingest the pages into a vector store and send a file_search tool."),
+}
 
 
 class ChatMessage(BaseModel):
@@ -65,12 +76,14 @@ class ChatCall:
         body: JSON to send.
         model: what answers.
         usage_wanted: whether the client asked for the usage chunk of a stream.
+        stores: what is searched, if anything.
     """
 
     path: str
     body: Mapping[str, Any]
     model: NamedModel
     usage_wanted: bool
+    stores: tuple[StoreRecord, ...] = ()
 
 
 def chat_routes(
@@ -92,7 +105,7 @@ def chat_routes(
 
     @router.post("/v1/chat/completions")
     async def create_chat_completion(request: Request, key: ApiKey = Depends(authenticate)) -> Response:  # noqa: B008
-        body = await read_object(request)
+        body = served_fields(await read_object(request), _UNSERVED)
         fields = check_fields(body, ChatFields)
         call = await run_in_threadpool(
             plan_call, body, fields, key.project_id, names=names, database=database
@@ -100,7 +113,7 @@ def chat_routes(
         tally = metrics.tally(call.model.kind)
         if fields.stream:
             source = await while_connected(request, upstream.open_stream(call.path, call.body))
-            return EventStreamResponse(source, tally=tally, usage_wanted=call.usage_wanted)
+            return EventStreamResponse(source, relay(source, tally=tally, usage_wanted=call.usage_wanted))
         answer = await while_connected(request, upstream.post(call.path, call.body))
         tally.usage(answer.get("usage"))
         return JSONResponse(complete_answer(answer))
@@ -142,11 +155,15 @@ def plan_call(
     )
     if not stores:
         return ChatCall(_ENGINE, _with_instructions(sent, model.instructions), model, usage_wanted)
-    sent["vector_stores"] = [asdict(store) for store in find_stores(database, project_id, stores)]
+    found = find_stores(database, project_id, stores)
+    sent["vector_stores"] = [asdict(store) for store in found]
     sent["instructions"] = _system_turn(fields) or model.instructions
-    top_k = (fields.retrieval and fields.retrieval.top_k) or next((s.max_num_results for s in searches), None)
-    sent["retrieval"] = {"top_k": top_k} if top_k else {}
-    return ChatCall(_ANSWER, sent, model, usage_wanted)
+    options = fields.retrieval or RetrievalOptions()
+    wanted = options.top_k or next((search.max_num_results for search in searches), None)
+    sent["retrieval"] = ({"top_k": wanted} if wanted else {}) | (
+        {"announce": True} if options.announce else {}
+    )
+    return ChatCall(_ANSWER, sent, model, usage_wanted, tuple(found))
 
 
 def _without_searches(sent: dict[str, Any], tools: list[Mapping[str, Any]]) -> dict[str, Any]:
@@ -167,23 +184,42 @@ def _system_turn(fields: ChatFields) -> str | None:
     return "\n\n".join(_text(content) for content in turns) or None
 
 
+def asked_question(fields: ChatFields) -> str:
+    """What retrieval searches for.
+
+    Args:
+        fields: a chat request.
+
+    Returns:
+        The text of its last user turn; empty if there is none.
+    """
+    turns = [message.content for message in fields.messages if message.role == "user"]
+    return _text(turns[-1]) if turns else ""
+
+
 def _text(content: str | list[Any] | None) -> str:
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return content or ""
 
 
-def complete_answer(answer: dict[str, Any]) -> dict[str, Any]:
-    """Add the keys that the OpenAI schema requires and the engine leaves out when they are null.
+def complete_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring a chat completion into the OpenAI schema: it requires some nulls and forbids those of vLLM.
 
     Args:
-        answer: a chat completion.
+        answer: a chat completion of the engine.
 
     Returns:
-        The same with `refusal`, `content` and `logprobs` in every choice.
+        The same with `refusal`, `content` and `logprobs` in every choice, and no other null.
     """
-    choices = [
-        {"logprobs": None, **choice, "message": {"content": None, "refusal": None, **choice["message"]}}
-        for choice in answer["choices"]
-    ]
-    return {**answer, "choices": choices}
+    return without_nulls(answer) | {
+        "choices": [_complete_choice(choice) for choice in answer["choices"]],
+        "usage": without_nulls(answer["usage"]),
+    }
+
+
+def _complete_choice(choice: Mapping[str, Any]) -> dict[str, Any]:
+    message = {"content": None, "refusal": None} | without_nulls(choice["message"])
+    logprobs = choice.get("logprobs")
+    complete = {"content": None, "refusal": None} | without_nulls(logprobs) if logprobs else None
+    return {"finish_reason": "stop"} | without_nulls(choice) | {"message": message, "logprobs": complete}

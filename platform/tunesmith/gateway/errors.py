@@ -18,21 +18,6 @@ LOG = logging.getLogger("tunesmith.gateway")
 RETRY_AFTER_SECONDS = 2
 
 
-class ClientGoneError(PlatformError):
-    """The client closed its connection before the answer; nobody reads this."""
-
-    http_status = 499
-    default_code = "client_closed_request"
-
-
-class TooLargeError(PlatformError):
-    """The request body is larger than the gateway reads."""
-
-    http_status = 413
-    type = "invalid_request_error"
-    default_code = "request_too_large"
-
-
 def error_body(
     message: str, *, type: str, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from tunesmith.errors import ConfigError, NotFoundError
@@ -17,6 +17,7 @@ from tunesmith.gateway.fine_tuning_request import (
     refuse_what_is_not_there,
 )
 from tunesmith.gateway.names import Names
+from tunesmith.gateway.paging import PageFields, page_object, read_page
 from tunesmith.jobs.requests import JobRequests, new_job_id
 from tunesmith.records import Job, JobEvent, WantedState
 from tunesmith.stores.database import Database
@@ -24,7 +25,6 @@ from tunesmith.stores.keys import ApiKey
 
 _JOBS = "/v1/fine_tuning/jobs"
 _METADATA = "metadata["
-Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 class FoundFile(Protocol):
@@ -91,17 +91,16 @@ def fine_tuning_routes(
     @router.get(_JOBS)
     async def list_jobs(
         request: Request,
-        after: str | None = None,
-        limit: Limit = 20,
         key: ApiKey = Depends(authenticate),  # noqa: B008
     ) -> dict[str, Any]:
+        asked = read_page(request, PageFields)
         wanted = {
             name.removeprefix(_METADATA).removesuffix("]"): value
             for name, value in request.query_params.items()
             if name.startswith(_METADATA)
         }
         jobs = JobRequests(database, key.project_id)
-        page = await run_in_threadpool(jobs.list, after=after, limit=limit, metadata=wanted)
+        page = await run_in_threadpool(jobs.list, after=asked.after, limit=asked.limit, metadata=wanted)
         return {"object": "list", "data": [job_object(job) for job in page.items], "has_more": page.has_more}
 
     @router.get(_JOBS + "/{job_id}")
@@ -125,21 +124,21 @@ def fine_tuning_routes(
 
     @router.get(_JOBS + "/{job_id}/events")
     async def list_events(
+        request: Request,
         job_id: str,
-        after: str | None = None,
-        limit: Limit = 20,
         key: ApiKey = Depends(authenticate),  # noqa: B008
     ) -> dict[str, Any]:
+        asked = read_page(request, PageFields)
         jobs = JobRequests(database, key.project_id)
-        number = _event_number(job_id, after) if after else None
-        page = await run_in_threadpool(jobs.events, job_id, after=number, limit=limit)
+        number = _event_number(job_id, asked.after) if asked.after else None
+        page = await run_in_threadpool(jobs.events, job_id, after=number, limit=asked.limit)
         return {"object": "list", "data": [event_object(e) for e in page.items], "has_more": page.has_more}
 
     @router.get(_JOBS + "/{job_id}/checkpoints")
     async def list_checkpoints(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
         # A checkpoint of the API is a model that answers; ours are the state of a run, of which nothing is served.
         await run_in_threadpool(JobRequests(database, key.project_id).job, job_id)
-        return {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+        return page_object([], has_more=False)
 
     return router
 

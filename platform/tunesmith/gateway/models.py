@@ -1,4 +1,4 @@
-"""GET /v1/models: the base, its registered versions, the aliases."""
+"""/v1/models: the base, its registered versions, the aliases; a version's name can be taken away."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from starlette.concurrency import run_in_threadpool
 
+from tunesmith.errors import ModelNotFoundError, PermissionDeniedError
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.names import NamedModel, Names
+from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
+from tunesmith.stores.registry import Registry
 
 
-def model_routes(*, authenticate: Authenticator, names: Names) -> APIRouter:
+def model_routes(*, authenticate: Authenticator, names: Names, database: Database) -> APIRouter:
     """The models resource.
 
     Args:
         authenticate: who calls.
         names: what answers.
+        database: knows the versions.
 
     Returns:
         Its routes.
@@ -34,7 +38,44 @@ def model_routes(*, authenticate: Authenticator, names: Names) -> APIRouter:
     async def retrieve_model(model: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
         return model_object(await run_in_threadpool(names.resolve, key.project_id, model))
 
+    @router.delete("/v1/models/{model:path}")
+    async def delete_model(model: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+        await run_in_threadpool(
+            delete_version, model, Registry(database, key.project_id), is_base=model == names.base
+        )
+        return {"id": model, "object": "model", "deleted": True}
+
     return router
+
+
+def delete_version(name: str, registry: Registry, *, is_base: bool) -> None:
+    """Take a version's name away: it answers 404 from now on.
+
+    Its row stays, so that jobs, evaluations and versions made from it keep their lineage; its files stay in the
+    object store until a sweep removes what no name leads to.
+
+    Args:
+        name: a version of the project.
+        registry: the project's versions and aliases.
+        is_base: whether the name is the served base's.
+
+    Raises:
+        PermissionDeniedError: it is the base or an alias.
+        ModelNotFoundError: the project has no such version.
+        ConflictError: aliases point at it.
+    """
+    alias = registry.alias(name)
+    if is_base or alias:
+        what = f"an alias of {alias.model}" if alias else "the base that this platform serves"
+        raise PermissionDeniedError(
+            f"The model '{name}' is {what}. Only fine-tuned versions can be deleted.", param="model"
+        )
+    try:
+        registry.delete(name)
+    except ModelNotFoundError as error:
+        raise ModelNotFoundError(
+            f"The model '{name}' does not exist. GET /v1/models lists those that do.", param="model"
+        ) from error
 
 
 def model_object(model: NamedModel) -> dict[str, Any]:

@@ -19,6 +19,17 @@ class RetrievalOptions(StrictModel):
 
     top_k: int | None = Field(None, ge=1, le=50)
     """Sources shown to the model."""
+    announce: bool = False
+    """In a stream: the sources on its first chunk too, before the answer."""
+
+
+class RankingOptions(StrictModel):
+    """Ranking as it is: hybrid search, fused by reciprocal rank."""
+
+    ranker: Literal["auto", "default-2024-11-15"] = "auto"
+    """The default ranker, by either name."""
+    score_threshold: float = Field(0, ge=0, le=0)
+    """No source is left out for its score."""
 
 
 class FileSearchTool(StrictModel):
@@ -30,6 +41,10 @@ class FileSearchTool(StrictModel):
     """Stores, by id or name."""
     max_num_results: int | None = Field(None, ge=1, le=50)
     """Sources shown to the model."""
+    filters: None = None
+    """Not served."""
+    ranking_options: RankingOptions | None = None
+    """The defaults, if anything."""
 
 
 def find_stores(database: Database, project_id: str, names: Sequence[str]) -> list[StoreRecord]:
@@ -73,7 +88,7 @@ def _file_search(tool: Mapping[str, Any]) -> FileSearchTool:
     except ValidationError as error:
         fault = error.errors()[0]
         field = ".".join(str(part) for part in fault["loc"])
-        said = "is not served here" if fault["type"] == "extra_forbidden" else fault["msg"]
+        said = "is not served here" if fault["type"] in ("extra_forbidden", "none_required") else fault["msg"]
         raise ConfigError(
             f"A file_search tool's '{field}': {said}. It takes \"vector_store_ids\", a list with at least one store, "
             'and "max_num_results" from 1 to 50.',

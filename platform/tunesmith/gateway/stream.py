@@ -1,4 +1,4 @@
-"""A stream of chat chunks on its way to the client: passed on event by event, never gathered."""
+"""A stream of the data plane on its way to the client: passed on or told anew event by event, never gathered."""
 
 from __future__ import annotations
 
@@ -18,19 +18,16 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 class EventStreamResponse(StreamingResponse):
-    """Answers with the events of an open source, and closes it however the response ends.
+    """Answers with events made from an open source, and closes the source however the response ends.
 
     Args:
         source: the open stream of the data plane.
-        tally: told of the first token and of the usage.
-        usage_wanted: whether the client asked for the usage chunk; the gateway always does, to count tokens.
+        events: what the client gets, whole events with their blank lines.
     """
 
-    def __init__(self, source: EventSource, *, tally: Tally, usage_wanted: bool) -> None:
+    def __init__(self, source: EventSource, events: AsyncIterator[bytes]) -> None:
         self._source = source
-        super().__init__(
-            relay(source, tally=tally, usage_wanted=usage_wanted), 200, _HEADERS, "text/event-stream"
-        )
+        super().__init__(events, 200, _HEADERS, "text/event-stream")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events; a client that goes away closes the source, which stops the generation.
@@ -52,7 +49,8 @@ async def relay(source: EventSource, *, tally: Tally, usage_wanted: bool) -> Asy
     Args:
         source: the open stream.
         tally: told of the first token and of the usage.
-        usage_wanted: whether the chunk that holds nothing but the usage is passed on.
+        usage_wanted: whether the client asked for the chunk that holds nothing but the usage; the gateway always
+            does, to count tokens.
 
     Yields:
         Whole events, each with its blank line.
@@ -79,6 +77,33 @@ def _look_at(event: bytes, *, tally: Tally, usage_wanted: bool) -> bytes | None:
     tally.usage(chunk.get("usage"))
     only_usage = chunk.get("usage") and not chunk.get("choices")
     return None if only_usage and not usage_wanted else event
+
+
+async def read_chunks(source: EventSource, *, tally: Tally) -> AsyncIterator[dict[str, Any]]:
+    """Read the chunks of a stream, to be told anew in another form.
+
+    Args:
+        source: the open stream.
+        tally: told of the first token and of the usage.
+
+    Yields:
+        One chunk each, the one with the usage too.
+
+    Raises:
+        RefusedError: the engine refused the request.
+        UnavailableError: the engine failed, or the connection broke.
+        SlowError: the next piece did not come in time.
+    """
+    async for event in source.events():
+        payload = event.removeprefix(b"data:").strip()
+        if not event.startswith(b"data:") or payload == b"[DONE]":
+            continue
+        tally.first_token()
+        chunk: dict[str, Any] = json.loads(payload)
+        if isinstance(chunk.get("error"), dict):
+            raise in_stream_error(chunk["error"])
+        tally.usage(chunk.get("usage"))
+        yield chunk
 
 
 def _event(body: dict[str, Any]) -> bytes:

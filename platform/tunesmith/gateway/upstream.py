@@ -8,36 +8,11 @@ from typing import Any
 
 import httpx
 
-from tunesmith.errors import PlatformError, UnavailableError
+from tunesmith.errors import PlatformError, RefusedError, SlowError, UnavailableError
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 600.0
 """Longest wait for an answer, or for the next piece of a stream; the official clients wait as long."""
-
-
-class RefusedError(PlatformError):
-    """The data plane refused a request with a 4xx of its own.
-
-    Args:
-        status: HTTP status.
-        error: the `error` object of its body.
-    """
-
-    type = "invalid_request_error"
-
-    def __init__(self, status: int, error: Mapping[str, Any]) -> None:
-        message = str(error.get("message") or "The engine refused the request.")
-        super().__init__(
-            message, param=_text(error.get("param")), code=_code(status, message, error.get("code"))
-        )
-        self.http_status = status
-
-
-class SlowError(PlatformError):
-    """The data plane took too long."""
-
-    http_status = 504
-    default_code = "timeout"
 
 
 class Upstream:
@@ -108,7 +83,7 @@ class Upstream:
             raise _transport_error(error) from error
         if response.status_code != 200:
             try:
-                raise _refusal(response.status_code, await _reading(response))
+                raise _as_error(response.status_code, await _reading(response))
             finally:
                 await response.aclose()
         return response
@@ -167,13 +142,13 @@ def _transport_error(error: httpx.HTTPError) -> PlatformError:
     return UnavailableError("The engine does not answer. It may be starting: GET /readyz says. Try again.")
 
 
-def _refusal(status: int, raw: bytes) -> PlatformError:
+def _as_error(status: int, raw: bytes) -> PlatformError:
     try:
         error = json.loads(raw)["error"]
     except (ValueError, TypeError, KeyError):
         error = None
     if status < 500 and isinstance(error, Mapping):
-        return RefusedError(status, error)
+        return _refused(status, error)
     # Bodies of 5xx carry internal exceptions; a 404 that is not ours is Ray Serve without the application.
     return UnavailableError("The engine failed or is not deployed (yet): GET /readyz says. Try again.")
 
@@ -192,8 +167,14 @@ def in_stream_error(error: Mapping[str, Any]) -> PlatformError:
     except (TypeError, ValueError):
         status = 0
     if 400 <= status < 500 or error.get("type") in ("invalid_request_error", "BadRequestError"):
-        return RefusedError(status or 400, error)
+        return _refused(status or 400, error)
     return UnavailableError("The engine failed while it answered. Try again.")
+
+
+def _refused(status: int, error: Mapping[str, Any]) -> RefusedError:
+    message = str(error.get("message") or "The engine refused the request.")
+    code = _code(status, message, error.get("code"))
+    return RefusedError(message, status=status, param=_text(error.get("param")), code=code)
 
 
 def _code(status: int, message: str, code: object) -> str | None:

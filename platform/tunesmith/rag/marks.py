@@ -37,6 +37,7 @@ MARK = re.compile(_MARK_TEXT)
 _RUN = re.compile(_RUN_TEXT)
 _ANY_RUN = re.compile(rf"{_MARK_TEXT}(?:\s*[,;]?\s*(?:and|or|&)?\s*{_MARK_TEXT})*")
 _PUNCTUATION = re.compile(r"[\s.,;:!?)]*")
+_CLOSING = re.compile(r"[.!?。！？)\]\"']*")
 _ENDS_IN_LEAD = re.compile(rf"{_LEAD}[\s:(]*$", re.IGNORECASE)
 _LEADING_WORD = re.compile(rf"{_NOUN}|{_PARTICIPLE}|according|based|per|see|however", re.IGNORECASE)
 _JOINING_WORDS = frozenset(["and", "or", "also", "as", "in", "by", "from", "under", "the", "to", "on"])
@@ -124,6 +125,26 @@ def remove_attribution(text: str) -> str:
         `staff get 27 days`
     """
     return " ".join(_ATTRIBUTION.sub(" ", text).split()).lstrip(" ,:;")
+
+
+def skip_marks(text: str, start: int, end: int) -> int:
+    """Go past the marks behind a claim, with what leads to them and the full stop behind them.
+
+    Args:
+        text: prose with `[n]` marks.
+        start: where the claim ends.
+        end: where the next one begins.
+
+    Returns:
+        Where `27 days` ends in `27 days (see [1]). Ask HR.`: before the space; `start` if no mark stands there.
+    """
+    reached = start
+    while run := _RUN.search(text, reached, min(end, reached + _LOOK_AROUND)):
+        if not _is_mere_lead(text[reached : run.start()]):
+            break
+        reached = run.end()
+    closing = _CLOSING.match(text, reached, end) if reached > start else None
+    return closing.end() if closing else reached
 
 
 def _attach_marks(text: str) -> list[str]:

@@ -60,7 +60,7 @@ class RegisteredAdapters:
         if len(parts) != 5 or parts[0] != "ft":
             return None
         try:
-            return Registry(self._database, parts[2]).version(name)
+            return Registry(self._database, parts[2]).version(name, hidden=True)
         except ModelNotFoundError:
             return None
 

@@ -50,6 +50,8 @@ class RetrievalOverride(BaseModel):
 
     top_k: int | None = Field(None, ge=1, le=50)
     """Sources shown to the model."""
+    announce: bool = False
+    """In a stream: the sources on its first chunk too, before the answer."""
 
 
 class AnswerRequest(BaseModel):

@@ -16,7 +16,7 @@ from tunesmith.rag.retrieve import retrieve
 from tunesmith.records import Source
 from tunesmith.serve.answer_request import AnswerRequest
 from tunesmith.serve.event_stream import DONE
-from tunesmith.serve.grounding import to_extension
+from tunesmith.serve.grounding import sources_json, to_extension
 from tunesmith.stores.vectors import VectorStore
 
 
@@ -83,6 +83,8 @@ class Answerer:
     async def stream(self, request: AnswerRequest) -> AsyncGenerator[str, None]:
         """Answer as server-sent events: the engine's own, the one that ends the answer with the `tunesmith` extension.
 
+        Where the request asks for it (`retrieval.announce`), the first one carries the sources already.
+
         Args:
             request: the question and its stores.
 
@@ -95,12 +97,12 @@ class Answerer:
         """
         run = _Run(request)
         sources = await self._retrieve(run)
-        said = _Said()
+        said = _Said(sources if request.retrieval.announce else None)
         async with aclosing(self._generate(request, sources)) as pieces:
             async for event in pieces:
                 assert isinstance(event, str)
                 if event != DONE and not said.holds_back(event):
-                    yield event
+                    yield said.announced(event)
         for event in said.ending(lambda text: run.check(text, sources)):
             yield event
         yield DONE
@@ -156,9 +158,10 @@ class _Said:
     programs written against the OpenAI API do not expect unless they asked for the usage.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, unannounced: tuple[Source, ...] | None) -> None:
         self._text = ""
         self._ending: list[str] = []
+        self._unannounced = unannounced
 
     def holds_back(self, event: str) -> bool:
         chunk = _chunk(event)
@@ -167,6 +170,12 @@ class _Said:
         if self._ending or any(choice.get("finish_reason") for choice in choices):
             self._ending.append(event)
         return bool(self._ending)
+
+    def announced(self, event: str) -> str:
+        if self._unannounced is None:
+            return event
+        sources, self._unannounced = self._unannounced, None
+        return _event(_chunk(event) | {"tunesmith": {"sources": sources_json(sources)}})
 
     def ending(self, check: Callable[[str], dict[str, Any]]) -> list[str]:
         if not self._ending:

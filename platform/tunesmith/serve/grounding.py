@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tunesmith.rag.place import sentence_ends
 from tunesmith.records import Answer, CheckedSentence, Citation, Source
 
 
@@ -21,10 +22,22 @@ def to_extension(answer: Answer, *, timings_ms: Mapping[str, float]) -> dict[str
     return {
         "abstained": answer.abstained,
         "citations": [_citation(citation) for citation in answer.citations],
-        "sentences": [_sentence(sentence) for sentence in answer.sentences],
-        "sources": [_source(source) for source in answer.sources],
+        "sentences": list(map(_sentence, answer.sentences, sentence_ends(answer))),
+        "sources": sources_json(answer.sources),
         "timings_ms": {step: round(value, 2) for step, value in timings_ms.items()},
     }
+
+
+def sources_json(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Render what retrieval found.
+
+    Args:
+        sources: in prompt order.
+
+    Returns:
+        One JSON object a source.
+    """
+    return [_source(source) for source in sources]
 
 
 def _citation(citation: Citation) -> dict[str, Any]:
@@ -38,9 +51,9 @@ def _citation(citation: Citation) -> dict[str, Any]:
     }
 
 
-def _sentence(sentence: CheckedSentence) -> dict[str, Any]:
+def _sentence(sentence: CheckedSentence, end: int) -> dict[str, Any]:
     citations = [_citation(citation) for citation in sentence.citations]
-    return {"text": sentence.text, "supported": sentence.supported, "citations": citations}
+    return {"text": sentence.text, "end": end, "supported": sentence.supported, "citations": citations}
 
 
 def _source(source: Source) -> dict[str, Any]:

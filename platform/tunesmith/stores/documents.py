@@ -10,6 +10,7 @@ ingest of the file:
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -190,6 +191,19 @@ class DocumentCatalog:
             num_chunks=document.num_chunks,
             ingested_at=int(time.time()),
         )
+
+
+def document_file_id(store: StoreRecord, path: str) -> str:
+    """The file id under which the API names a document that was ingested from a folder, not uploaded as a file.
+
+    Args:
+        store: the store it lies in.
+        path: its name in the store.
+
+    Returns:
+        `file-...`, made of project, store and path alone: the same after every ingest, on every machine.
+    """
+    return f"file-{hashlib.sha256(f'{store.scope}/{path}'.encode()).hexdigest()[:24]}"
 
 
 def _to_store(row: VectorStoreRow) -> StoreRecord:

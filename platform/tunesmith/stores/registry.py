@@ -1,19 +1,22 @@
 """The registry: model versions, aliases, and what stands behind a name.
 
 A version's files are written first, under a folder of their own in the object store; the row that
-makes the name visible comes last, so that a half-written version never has a name.
+makes the name visible comes last, so that a half-written version never has a name. A deleted version
+keeps its row and its files, so that what was made from it can still be traced; its name is gone.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from tunesmith.errors import ModelNotFoundError
+from tunesmith.errors import ConflictError, ModelNotFoundError, NotFoundError
 from tunesmith.records import Alias, Lineage, ModelVersion, VersionKind
-from tunesmith.stores.database import AliasRow, Database, ModelVersionRow
+from tunesmith.stores.database import AliasMoveRow, AliasRow, Database, ModelVersionRow
 
 ALIAS_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 """What an alias may be called: no colon, so that it can never look like a version."""
@@ -31,11 +34,12 @@ class Registry:
         self._database = database
         self._project_id = project_id
 
-    def register(self, version: ModelVersion) -> ModelVersion:
+    def register(self, version: ModelVersion, *, hidden: bool = False) -> ModelVersion:
         """Make a version visible under its name; a second call for the same job changes nothing.
 
         Args:
             version: a version whose files are complete.
+            hidden: engines may load it, nobody else sees it before `reveal`.
 
         Returns:
             The registered version: the one of the first call.
@@ -52,22 +56,36 @@ class Registry:
                     created_at=version.created_at,
                     job_id=version.lineage.job_id,
                     lineage=asdict(version.lineage),
+                    hidden=hidden,
                 )
                 session.add(row)
             return _to_version(row)
 
+    def reveal(self, name: str) -> None:
+        """Make a hidden version visible.
+
+        Args:
+            name: its full name.
+
+        Raises:
+            ModelNotFoundError: the project has no such version.
+        """
+        with self._database.session() as session:
+            self._row(session, name, hidden=True).hidden = False
+
     def versions(self) -> list[ModelVersion]:
-        """All versions, oldest first."""
-        query = select(ModelVersionRow).filter_by(project_id=self._project_id)
+        """All versions that are not deleted, oldest first."""
+        query = select(ModelVersionRow).filter_by(project_id=self._project_id, deleted_at=None, hidden=False)
         with self._database.session() as session:
             rows = session.scalars(query.order_by(ModelVersionRow.created_at, ModelVersionRow.name))
             return [_to_version(row) for row in rows]
 
-    def version(self, name: str) -> ModelVersion:
+    def version(self, name: str, *, hidden: bool = False) -> ModelVersion:
         """Look up one version.
 
         Args:
             name: its full name, `ft:...`.
+            hidden: also one that waits for its proof.
 
         Returns:
             The version.
@@ -76,31 +94,131 @@ class Registry:
             ModelNotFoundError: the project has no such version.
         """
         with self._database.session() as session:
-            row = session.get(ModelVersionRow, name)
-            if row is None or row.project_id != self._project_id:
-                raise ModelNotFoundError(
-                    f'Model "{name}" is not registered. `tunesmith models ls` lists those that are.',
+            return _to_version(self._row(session, name, hidden=hidden))
+
+    def delete(self, name: str) -> None:
+        """Take a version's name away. Its row stays for the lineage, its files stay until a sweep removes them.
+
+        Args:
+            name: its full name, `ft:...`.
+
+        Raises:
+            ModelNotFoundError: the project has no such version.
+            ConflictError: aliases point at it; names them.
+        """
+        pointing = select(AliasRow.name).filter_by(project_id=self._project_id, model=name)
+        with self._database.session() as session:
+            row = self._row(session, name)
+            aliases = session.scalars(pointing.order_by(AliasRow.name)).all()
+            if aliases:
+                raise ConflictError(
+                    f"The model '{name}' stands behind {', '.join(aliases)}. Point those aliases at another model "
+                    "first: POST /v1/aliases.",
                     param="model",
+                    code="model_in_use",
                 )
-            return _to_version(row)
+            row.deleted_at = int(time.time())
+
+    def _row(self, session: Session, name: str, *, hidden: bool = False) -> ModelVersionRow:
+        row = session.get(ModelVersionRow, name)
+        gone = row is None or row.project_id != self._project_id or row.deleted_at is not None
+        if row is None or gone or (row.hidden and not hidden):
+            raise ModelNotFoundError(
+                f'Model "{name}" is not registered. `tunesmith models ls` lists those that are.',
+                param="model",
+            )
+        return row
 
     def set_alias(self, alias: Alias) -> None:
-        """Make or move an alias.
+        """Make or move an alias; where it pointed before is remembered.
 
         Args:
             alias: its new state.
         """
         with self._database.session() as session:
-            session.merge(
-                AliasRow(
+            self._point(session, alias)
+            moves = self._moves(session, alias.name)
+            session.add(
+                AliasMoveRow(
                     project_id=self._project_id,
                     name=alias.name,
+                    number=moves[-1].number + 1 if moves else 1,
                     model=alias.model,
                     stores=list(alias.stores),
                     instructions=alias.instructions,
-                    updated_at=int(time.time()),
+                    moved_at=int(time.time()),
                 )
             )
+
+    def roll_back(self, name: str) -> Alias:
+        """Point an alias back at what it pointed at before its newest move; again, one move further back.
+
+        Args:
+            name: the alias.
+
+        Returns:
+            The alias as it is now.
+
+        Raises:
+            NotFoundError: there is no such alias.
+            ConflictError: it has not been moved, or what it pointed at is gone.
+        """
+        with self._database.session() as session:
+            standing = [move for move in self._moves(session, name) if move.undone_at is None]
+            if not standing:
+                raise no_alias(name)
+            if len(standing) < 2:
+                raise ConflictError(
+                    f"The alias '{name}' has pointed at nothing but {standing[-1].model}: there is nothing to go back "
+                    "to.",
+                    param="name",
+                )
+            earlier = standing[-2]
+            alias = Alias(name, self._project_id, earlier.model, tuple(earlier.stores), earlier.instructions)
+            row = session.get(ModelVersionRow, alias.model)
+            if row is not None and row.deleted_at is not None:
+                raise ConflictError(
+                    f"The alias '{name}' pointed at {alias.model} before, which has been deleted. Point it at another "
+                    "model.",
+                    param="name",
+                )
+            standing[-1].undone_at = int(time.time())
+            self._point(session, alias)
+            return alias
+
+    def delete_alias(self, name: str) -> None:
+        """Remove an alias with its history; what it points at stays.
+
+        Args:
+            name: the alias.
+
+        Raises:
+            NotFoundError: there is no such alias.
+        """
+        with self._database.session() as session:
+            row = session.get(AliasRow, (self._project_id, name))
+            if row is None:
+                raise no_alias(name)
+            for move in self._moves(session, name):
+                session.delete(move)
+            session.delete(row)
+
+    def _point(self, session: Session, alias: Alias) -> None:
+        session.merge(
+            AliasRow(
+                project_id=self._project_id,
+                name=alias.name,
+                model=alias.model,
+                stores=list(alias.stores),
+                instructions=alias.instructions,
+                updated_at=int(time.time()),
+            )
+        )
+        session.flush()  # takes the database's write lock: numbers below are this transaction's
+
+    def _moves(self, session: Session, name: str) -> Sequence[AliasMoveRow]:
+        query = select(AliasMoveRow).filter_by(project_id=self._project_id, name=name)
+        return session.scalars(query.order_by(AliasMoveRow.number)).all()
 
     def aliases(self) -> list[Alias]:
         """All aliases, by name."""
@@ -120,6 +238,22 @@ class Registry:
         with self._database.session() as session:
             row = session.get(AliasRow, (self._project_id, name))
             return _to_alias(row) if row else None
+
+
+def no_alias(name: str) -> NotFoundError:
+    """What to say where an alias is not there.
+
+    Args:
+        name: as asked for.
+
+    Returns:
+        The error.
+    """
+    return NotFoundError(
+        f"The alias '{name}' does not exist. GET /v1/aliases lists those that do.",
+        param="name",
+        code="alias_not_found",
+    )
 
 
 def _to_version(row: ModelVersionRow) -> ModelVersion:

@@ -9,12 +9,14 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
+import openai
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -28,8 +30,13 @@ from tunesmith.gateway.upstream import Upstream
 from tunesmith.records import Lineage, ModelVersion
 from tunesmith.stores.database import Database, VectorStoreRow, open_home_database
 from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.registry import Registry
 from tunesmith.stores.state_file import PartState, PlatformState
+
+SPECIFICATION = Path(__file__).parents[4] / "shared" / "data" / "openapi-openai" / "openapi.json"
+VLLM_NULLS: dict[str, Any] = {"service_tier": None, "system_fingerprint": None, "kv_transfer_params": None}
+"""What vLLM says of nothing, and the OpenAI schema does not."""
 
 
 @dataclass
@@ -42,6 +49,10 @@ class Plane:
     pause_seconds: float = 0.0
     broken_after: int | None = None
     in_stream: dict[str, Any] | None = None
+    chunks: list[dict[str, Any]] | None = None
+    """What a stream brings, in place of words, an end and the usage."""
+    completion: dict[str, Any] = field(default_factory=dict)
+    """Laid over the answer in one piece."""
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     async def chat(self, request: Request) -> Response:
@@ -71,10 +82,18 @@ class Plane:
             "choices": [choice],
             "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
         }
-        return answer | ({"tunesmith": {"abstained": False}} if path.startswith("/answer") else {})
+        return answer | (
+            self.completion or ({"tunesmith": {"abstained": False}} if path.startswith("/answer") else {})
+        )
 
     async def _events(self, body: dict[str, Any]) -> Any:
         try:
+            if self.chunks is not None:
+                for chunk in self.chunks:
+                    yield self._chunk(body, **chunk)
+                    await asyncio.sleep(self.pause_seconds)
+                yield "data: [DONE]\n\n"
+                return
             for number in range(self.pieces):
                 if self.broken_after == number:
                     raise RuntimeError("the engine died")
@@ -96,6 +115,34 @@ class Plane:
     def _chunk(self, body: dict[str, Any], choices: list[Any], **more: Any) -> str:
         head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
         return f"data: {json.dumps({**head, 'choices': choices, **more})}\n\n"
+
+    async def complete(self, request: Request) -> Response:
+        body = await request.json()
+        self.requests.append((request.url.path, body))
+        if self.refusal:
+            return JSONResponse(self.refusal[1], self.refusal[0])
+        if body.get("stream"):
+            return StreamingResponse(self._text_events(body), media_type="text/event-stream")
+        answer = self._text(body, [self._text_choice("hello", "length")])
+        answer["usage"] |= {"prompt_tokens_details": None}
+        return JSONResponse(answer | VLLM_NULLS)
+
+    async def _text_events(self, body: dict[str, Any]) -> Any:
+        for number in range(self.pieces):
+            choice = self._text_choice(f"{number} ", "stop" if number == self.pieces - 1 else None)
+            chunk = {name: value for name, value in self._text(body, [choice]).items() if name != "usage"}
+            yield f"data: {json.dumps(chunk)}\n\n"
+        yield f"data: {json.dumps(self._text(body, []))}\n\n"
+        yield "data: [DONE]\n\n"
+
+    def _text_choice(self, text: str, finish_reason: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish_reason}
+        return choice | {"stop_reason": None}
+
+    def _text(self, body: dict[str, Any], choices: list[Any]) -> dict[str, Any]:
+        usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+        head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": body["model"]}
+        return {**head, "choices": choices, "usage": usage}
 
     async def embed(self, request: Request) -> Response:
         body = await request.json()
@@ -134,6 +181,7 @@ def plane_url(plane: Plane) -> Iterator[str]:
     routes = [
         Route("/engine/v1/chat/completions", plane.chat, methods=["POST"]),
         Route("/answer/v1/chat/completions", plane.chat, methods=["POST"]),
+        Route("/engine/v1/completions", plane.complete, methods=["POST"]),
         Route("/embed/v1/embeddings", plane.embed, methods=["POST"]),
     ]
     with serving(Starlette(routes=routes)) as url:
@@ -154,6 +202,11 @@ def database(tmp_path: Path, migrated: Path) -> Iterator[Database]:
     opened = Database(Home(tmp_path).database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> ObjectStore:
+    return ObjectStore(f"file://{Home(tmp_path).objects}")
 
 
 @pytest.fixture
@@ -179,9 +232,12 @@ def readiness() -> Readiness:
 
 
 @pytest.fixture
-def gateway_url(database: Database, plane_url: str, readiness: Readiness) -> Iterator[str]:
+def gateway_url(
+    database: Database, objects: ObjectStore, plane_url: str, readiness: Readiness
+) -> Iterator[str]:
     app = build_app(
         database=database,
+        objects=objects,
         upstream=Upstream(plane_url),
         base="tiny-reader",
         embedder="mini",
@@ -192,11 +248,65 @@ def gateway_url(database: Database, plane_url: str, readiness: Readiness) -> Ite
 
 
 @pytest.fixture
+async def asgi(
+    database: Database, objects: ObjectStore, readiness: Readiness, key: str
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with a key of a gateway without sockets and without a data plane: for what needs neither."""
+    app = build_app(
+        database=database,
+        objects=objects,
+        upstream=Upstream("http://127.0.0.1:9"),
+        base="tiny-reader",
+        embedder="mini",
+        readiness=readiness,
+    )
+    headers = {"Authorization": f"Bearer {key}"}
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
 def http(gateway_url: str, key: str) -> Iterator[httpx.Client]:
     """A client with a key."""
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=gateway_url, headers=headers, trust_env=False, timeout=20) as client:
         yield client
+
+
+@pytest.fixture
+def client(gateway_url: str, key: str) -> Iterator[openai.OpenAI]:
+    """The official client."""
+    with openai.OpenAI(base_url=f"{gateway_url}/v1", api_key=key, max_retries=0, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def conforms() -> Callable[[str, Any], None]:
+    """Checks a body against a schema of the OpenAI specification, by its name."""
+    if not SPECIFICATION.exists():
+        pytest.skip("shared data absent")
+    root = _with_null(json.loads(SPECIFICATION.read_text(encoding="utf-8")))
+    checkers: dict[str, jsonschema.Draft202012Validator] = {}
+
+    def check(name: str, body: Any) -> None:
+        if name not in checkers:
+            schema = {"$ref": f"#/components/schemas/{name}", "components": root["components"]}
+            checkers[name] = jsonschema.Draft202012Validator(schema)
+        faults = [jsonschema.exceptions.best_match([fault]) for fault in checkers[name].iter_errors(body)]
+        assert not faults, [f"{fault.json_path}: {fault.message[:300]}" for fault in faults]
+
+    return check
+
+
+def _with_null(schema: Any) -> Any:
+    """Say `nullable`, a word of OpenAPI 3.0 that stands in some schemas, in the words of 3.1."""
+    if isinstance(schema, list):
+        return [_with_null(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {name: _with_null(part) for name, part in schema.items() if name != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if schema.get("nullable") is True else plain
 
 
 @pytest.fixture

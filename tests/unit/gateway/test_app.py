@@ -19,6 +19,13 @@ from tunesmith.stores.state_file import PartState, PlatformState
         ("GET", "/v1/models"),
         ("POST", "/v1/chat/completions"),
         ("POST", "/v1/embeddings"),
+        ("POST", "/v1/completions"),
+        ("POST", "/v1/responses"),
+        ("GET", "/v1/responses/resp_1"),
+        ("DELETE", "/v1/responses/resp_1"),
+        ("GET", "/v1/responses/resp_1/input_items"),
+        ("POST", "/v1/responses/resp_1/cancel"),
+        ("DELETE", "/v1/models/tiny-reader"),
         ("GET", "/v1/aliases"),
     ],
 )

@@ -117,6 +117,7 @@ async def test_answer_carries_its_checked_citation(client: httpx.AsyncClient) ->
     assert LEAVE[citation["start"] - 10 : citation["end"] - 10] == citation["text"]
     assert [source["text"] for source in answer["tunesmith"]["sources"]] == [LEAVE, CANTEEN]
     assert answer["tunesmith"]["abstained"] is False
+    assert [sentence["end"] for sentence in answer["tunesmith"]["sentences"]] == [len("27 days [1]")]
     assert set(answer["tunesmith"]["timings_ms"]) == {"retrieve", "generate", "check", "total"}
 
 
@@ -156,6 +157,15 @@ async def test_the_chunk_that_ends_the_answer_carries_the_extension(client: http
     assert (end["choices"][0]["finish_reason"], end["id"]) == ("stop", "chatcmpl-1")
     assert end["tunesmith"]["citations"][0]["status"] == "verified"
     assert usage["usage"] == {"total_tokens": 9}
+
+
+async def test_sources_come_first_where_they_are_to_be_announced(client: httpx.AsyncClient) -> None:
+    events = (await _ask(client, stream=True, retrieval={"announce": True})).text.split("\n\n")
+    first, second, _, end, _ = [json.loads(event.removeprefix("data: ")) for event in events[:5]]
+    assert set(first["tunesmith"]) == {"sources"}
+    assert first["tunesmith"]["sources"] == end["tunesmith"]["sources"]
+    assert first["choices"][0]["delta"]["content"] == "27 "
+    assert "tunesmith" not in second
 
 
 @pytest.mark.parametrize("stream", [False, True])

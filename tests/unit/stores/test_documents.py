@@ -9,7 +9,7 @@ import pytest
 from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError, NotFoundError
 from tunesmith.stores.database import Database, ProjectRow, open_home_database
-from tunesmith.stores.documents import DocumentCatalog, DocumentRecord
+from tunesmith.stores.documents import DocumentCatalog, DocumentRecord, document_file_id
 
 
 @pytest.fixture
@@ -85,3 +85,12 @@ def test_projects_do_not_see_each_other(database: Database) -> None:
     theirs.forget(store, ["a.md"])
     assert list(mine.documents(store)) == ["a.md"]
     assert theirs.find_or_create("faq", embedder="bge").id != store.id
+
+
+def test_a_document_has_one_file_id_wherever_it_is_asked_for(catalog: DocumentCatalog) -> None:
+    faq, other = (catalog.find_or_create(name, embedder="e5") for name in ("faq", "other"))
+    ids = {document_file_id(store, path) for store in (faq, other) for path in ("a.md", "b.md")}
+    assert len(ids) == 4
+    assert all(one.startswith("file-") for one in ids)
+    again = catalog.store("faq")
+    assert document_file_id(again, "a.md") == document_file_id(faq, "a.md")

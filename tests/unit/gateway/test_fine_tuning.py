@@ -1,0 +1,164 @@
+"""The fine-tuning resource, through the official client; no controller runs, so jobs stay as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import openai
+import pytest
+
+from tunesmith.config.train import LoraConfig, TrainConfig
+from tunesmith.jobs.queue import JobQueue
+from tunesmith.jobs.requests import JobRequests
+from tunesmith.jobs.telling import Told
+from tunesmith.stores.database import Database, ProjectRow
+from tunesmith.stores.keys import KeyStore
+
+LINE = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
+PAIR = {"training_file": "", "model": "gpt-4o-mini-2024-07-18"}
+
+
+@pytest.fixture
+def client(gateway_url: str, key: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{gateway_url}/v1", api_key=key, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def file_id(client: openai.OpenAI) -> str:
+    return client.files.create(file=("train.jsonl", LINE), purpose="fine-tune").id
+
+
+def _config(database: Database, job_id: str) -> TrainConfig:
+    return TrainConfig.model_validate(JobRequests(database, "default").job(job_id).config)
+
+
+def test_a_job_for_a_hosted_name_waits_for_its_controller(client, database, file_id):
+    job = client.fine_tuning.jobs.create(training_file=file_id, model="gpt-4o-mini-2024-07-18")
+    assert (job.status, job.model, job.training_file) == (
+        "validating_files",
+        "gpt-4o-mini-2024-07-18",
+        file_id,
+    )
+    assert job.hyperparameters.n_epochs == "auto"
+    assert (job.fine_tuned_model, job.finished_at, job.error, job.result_files) == (None, None, None, [])
+    config = _config(database, job.id)
+    assert (config.name, config.model, config.suffix) == (job.id, "tiny-reader", "tuned")
+
+
+def test_hyperparameters_reach_the_recipe(client, database, file_id):
+    hyperparameters = {"n_epochs": 7, "batch_size": 6, "learning_rate_multiplier": 0.5}
+    job = client.fine_tuning.jobs.create(
+        training_file=file_id,
+        model="tiny-reader",
+        suffix="Support Bot 2",
+        seed=5,
+        method={"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
+        metadata={"team": "support", "tunesmith.method.rank": "8"},
+        extra_body={"tunesmith": {"set": {"zero_stage": 1}}},
+    )
+    config = _config(database, job.id)
+    assert (config.num_epochs, config.global_batch_size, config.learning_rate) == (7, 6, 5e-4)
+    assert (config.resources.num_workers, config.micro_batch_size) == (2, 3)
+    assert isinstance(config.method, LoraConfig)
+    assert (config.method.rank, config.zero_stage, config.seed) == (8, 1, 5)
+    assert config.suffix == "support-bot-2"
+    assert job.method.supervised.hyperparameters.n_epochs == 7
+    assert job.metadata["team"] == "support"
+
+
+def test_an_odd_batch_has_one_worker(client, database, file_id):
+    job = client.fine_tuning.jobs.create(
+        training_file=file_id, model="tiny-reader", hyperparameters={"batch_size": 5}
+    )
+    config = _config(database, job.id)
+    assert (config.resources.num_workers, config.micro_batch_size, config.global_batch_size) == (1, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"training_file": "file-nowhere"}, "training_file"),
+        ({"model": "nobody"}, "model"),
+        ({"hyperparameters": {"n_epochs": 0}}, "hyperparameters.n_epochs.constrained-int"),
+        ({"method": {"type": "dpo", "dpo": {}}}, "method.type"),
+        ({"method": {"type": "reinforcement", "reinforcement": {}}}, "method.type"),
+        ({"validation_file": "file-x"}, "validation_file"),
+        ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations"),
+        ({"suffix": "x" * 65}, "suffix"),
+        ({"extra_body": {"tunesmith": {"recipe": "/etc/passwd"}}}, "tunesmith.recipe"),
+        ({"extra_body": {"tunesmith": {"recipe": "../../secret"}}}, "tunesmith.recipe"),
+        ({"extra_body": {"tunesmith": {"set": {"data.path": "/etc/passwd"}}}}, "tunesmith.set.data.path"),
+        ({"metadata": {"tunesmith.model": "/etc"}}, "tunesmith.set.model"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_field(client, file_id, fields, param):
+    asked = {"training_file": file_id, "model": "tiny-reader", **fields}
+    with pytest.raises(openai.APIStatusError) as told:
+        client.fine_tuning.jobs.create(**asked)
+    assert told.value.status_code in (400, 404)
+    assert told.value.param.startswith(param.split(".constrained")[0])
+
+
+def test_a_file_of_another_purpose_is_refused(client):
+    other = client.files.create(file=("a.jsonl", LINE), purpose="batch").id
+    with pytest.raises(openai.BadRequestError, match="purpose 'batch'"):
+        client.fine_tuning.jobs.create(training_file=other, model="tiny-reader")
+
+
+def test_lists_go_page_by_page_and_by_metadata(client, file_id):
+    made = [
+        client.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader", metadata={"n": str(n % 2)})
+        for n in range(5)
+    ]
+    assert {job.id for job in client.fine_tuning.jobs.list(limit=2)} == {job.id for job in made}
+    page = client.fine_tuning.jobs.list(limit=2)
+    assert (len(page.data), page.has_more) == (2, True)
+    odd = client.fine_tuning.jobs.list(extra_query={"metadata[n]": "1"})
+    assert {job.id for job in odd.data} == {made[1].id, made[3].id}
+
+
+def test_events_come_newest_first_and_go_back_page_by_page(client, database, file_id):
+    job = client.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader")
+    queue = JobQueue(database, owner="test")
+    (due,) = queue.due()
+    queue.advance(due, "queued", told=[Told("Files validated, moving job to queued state")])
+    events = list(client.fine_tuning.jobs.list_events(job.id, limit=2))
+    assert [event.message.split(":")[0] for event in events] == [
+        "Files validated, moving job to queued state",
+        "Validating training file",
+        "Created fine-tuning job",
+    ]
+
+
+def test_a_waiting_job_pauses_resumes_and_is_cancelled_once(client, database, file_id):
+    job = client.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader")
+    queue = JobQueue(database, owner="test")
+    queue.advance(queue.due()[0], "queued")
+    assert client.fine_tuning.jobs.pause(job.id).status == "paused"
+    assert client.fine_tuning.jobs.resume(job.id).status == "queued"
+    assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+    with pytest.raises(openai.ConflictError, match="cannot be paused any more"):
+        client.fine_tuning.jobs.pause(job.id)
+
+
+def test_another_projects_job_is_not_there(client, database, gateway_url, file_id):
+    job = client.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader")
+    with database.session() as session:
+        session.add(ProjectRow(id="other", created_at=0))
+    stranger = openai.OpenAI(
+        base_url=f"{gateway_url}/v1", api_key=KeyStore(database).create("other", "test"), max_retries=0
+    )
+    for ask in (
+        stranger.fine_tuning.jobs.retrieve,
+        stranger.fine_tuning.jobs.cancel,
+        stranger.fine_tuning.jobs.pause,
+        stranger.fine_tuning.jobs.resume,
+        stranger.fine_tuning.jobs.list_events,
+        stranger.fine_tuning.jobs.checkpoints.list,
+    ):
+        with pytest.raises(openai.NotFoundError):
+            ask(job.id)
+    assert stranger.fine_tuning.jobs.list().data == []
+    with pytest.raises(openai.BadRequestError, match="does not exist"):
+        stranger.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader")
