@@ -43,6 +43,11 @@ class Home:
         return self.root / "objects"
 
     @property
+    def objects_url(self) -> str:
+        """URL of the object store of files: `TUNESMITH_OBJECTS_URL` (`s3://bucket/prefix`), else the home's folder."""
+        return os.environ.get("TUNESMITH_OBJECTS_URL") or f"file://{self.objects}"
+
+    @property
     def vectors(self) -> Path:
         """Data folder of Milvus Lite; one process at a time may hold it."""
         return self.root / "vectors"

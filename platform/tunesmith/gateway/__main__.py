@@ -13,6 +13,7 @@ from tunesmith.config.serve import ServeConfig
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import open_home_database
+from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import read_record
 from tunesmith.stores.state_file import read_state
 
@@ -26,12 +27,15 @@ def main() -> None:
     platform = read_record(home)
     if platform is None:
         sys.exit(f"{home.platform_file} does not exist. `tunesmith up` writes it and starts the gateway.")
+    config = ServeConfig.model_validate(platform.config)
     app = build_app(
         database=open_home_database(home),
+        objects=ObjectStore(home.objects_url),
         upstream=Upstream(platform.serve_url),
         base=platform.model,
-        embedder=ServeConfig.model_validate(platform.config).embedder,
+        embedder=config.embedder,
         readiness=lambda: read_state(platform.state_file),
+        jobs=config.jobs,
     )
     uvicorn.run(
         app,

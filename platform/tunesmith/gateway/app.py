@@ -9,51 +9,86 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from tunesmith.config.serve import JobsConfig
 from tunesmith.gateway.aliases import alias_routes
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.chat import chat_routes
+from tunesmith.gateway.completions import completion_routes
 from tunesmith.gateway.embeddings import embedding_routes
 from tunesmith.gateway.errors import install_error_handlers
+from tunesmith.gateway.files import file_routes
+from tunesmith.gateway.fine_tuning import fine_tuning_routes
 from tunesmith.gateway.health import Readiness, health_routes
 from tunesmith.gateway.metrics import Metrics, metrics_routes
 from tunesmith.gateway.models import model_routes
 from tunesmith.gateway.names import Names
+from tunesmith.gateway.responses import response_routes
 from tunesmith.gateway.trace import TraceMiddleware
+from tunesmith.gateway.uploads import upload_routes
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import Database
+from tunesmith.stores.files import FileStore
 from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.registry import Registry
 
 
 def build_app(
-    *, database: Database, upstream: Upstream, base: str, embedder: str, readiness: Readiness
+    *,
+    database: Database,
+    objects: ObjectStore,
+    upstream: Upstream,
+    base: str,
+    embedder: str,
+    readiness: Readiness,
+    jobs: JobsConfig | None = None,
 ) -> ASGIApp:
     """Build the gateway.
 
     Args:
         database: keys, versions, aliases and stores.
+        objects: bytes of files.
         upstream: the data plane; closed with the app.
         base: name of the served base model.
         embedder: name of the served embedder.
         readiness: what the controller last said.
+        jobs: what fine-tuning jobs are made from, and which names the base stands in for.
 
     Returns:
         The app; nothing outside it is touched before its first request.
     """
-    metrics = Metrics()
+    metrics, jobs = Metrics(), jobs or JobsConfig()
     authenticate = Authenticator(KeyStore(database))
-    names = Names(lambda project_id: Registry(database, project_id), base=base, started_at=int(time.time()))
+    names = Names(
+        lambda project_id: Registry(database, project_id),
+        base=base,
+        started_at=int(time.time()),
+        stand_ins=jobs.stand_ins,
+    )
     # No /docs and no /openapi.json: closed by default.
     app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream))
     for router in (
         health_routes(readiness),
         metrics_routes(metrics),
-        model_routes(authenticate=authenticate, names=names),
+        model_routes(authenticate=authenticate, names=names, database=database),
         alias_routes(authenticate=authenticate, names=names, database=database),
+        file_routes(authenticate=authenticate, database=database, objects=objects),
+        upload_routes(authenticate=authenticate, database=database, objects=objects),
+        fine_tuning_routes(
+            authenticate=authenticate,
+            names=names,
+            database=database,
+            find_file=lambda project_id, file_id: FileStore(database, objects, project_id).get(file_id),
+            recipe=jobs.recipe,
+        ),
         embedding_routes(authenticate=authenticate, embedder=embedder, upstream=upstream, metrics=metrics),
         chat_routes(
             authenticate=authenticate, names=names, database=database, upstream=upstream, metrics=metrics
         ),
+        response_routes(
+            authenticate=authenticate, names=names, database=database, upstream=upstream, metrics=metrics
+        ),
+        completion_routes(authenticate=authenticate, names=names, upstream=upstream, metrics=metrics),
     ):
         app.include_router(router)
     install_error_handlers(app)

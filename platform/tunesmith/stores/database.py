@@ -1,4 +1,4 @@
-"""Metadata: projects, keys, files, stores, documents, jobs, attempts, events, metrics, versions, aliases.
+"""Metadata: projects, keys, files, stores, documents, jobs, attempts, events, metrics, versions, aliases, responses.
 
 SQLAlchemy on SQLite (one machine) or Postgres (a cluster), with the same Alembic migrations.
 `project_id` stands in every row. Sessions are short: open, do one thing, commit.
@@ -205,6 +205,8 @@ class ModelVersionRow(Base):
     created_at: Mapped[int]
     job_id: Mapped[str] = mapped_column(unique=True)
     lineage: Mapped[dict[str, Any]]
+    deleted_at: Mapped[int | None]
+    hidden: Mapped[bool] = mapped_column(default=False)
 
 
 class AliasRow(Base):
@@ -217,6 +219,78 @@ class AliasRow(Base):
     stores: Mapped[list[str]]
     instructions: Mapped[str | None]
     updated_at: Mapped[int]
+
+
+class AliasMoveRow(Base):
+    """One thing that an alias has pointed at; the newest that is not undone is what it points at now."""
+
+    __tablename__ = "alias_moves"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    model: Mapped[str]
+    stores: Mapped[list[str]]
+    instructions: Mapped[str | None]
+    moved_at: Mapped[int]
+    undone_at: Mapped[int | None]
+
+
+class InteractionRow(Base):
+    """One answer with the prompt that the model saw, kept because its client asked for that."""
+
+    __tablename__ = "interactions"
+    __table_args__ = (Index("interactions_by_time", "project_id", "created_at"),)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[int]
+    asked: Mapped[str]
+    answered_by: Mapped[str]
+    messages: Mapped[list[Any]] = mapped_column(JSON)
+    answer: Mapped[str]
+
+
+class FeedbackRow(Base):
+    """What somebody said of an answer."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "interaction_id"], ["interactions.project_id", "interactions.id"]
+        ),
+        Index("feedback_by_interaction", "project_id", "interaction_id"),
+    )
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    interaction_id: Mapped[str]
+    created_at: Mapped[int]
+    rating: Mapped[str]
+    correction: Mapped[str | None]
+    comment: Mapped[str | None]
+    key_id: Mapped[str]
+
+
+class ResponseRow(Base):
+    """A stored answer of `/v1/responses`; its output is among its items."""
+
+    __tablename__ = "responses"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    previous_id: Mapped[str | None]
+    created_at: Mapped[int]
+    body: Mapped[dict[str, Any]]
+
+
+class ResponseItemRow(Base):
+    """One item of a stored response: first what was put in, then what came out; numbered from 0."""
+
+    __tablename__ = "response_items"
+    __table_args__ = (Index("response_items_by_id", "project_id", "item_id"),)
+    response_id: Mapped[str] = mapped_column(ForeignKey("responses.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    item_id: Mapped[str]
+    is_output: Mapped[bool]
+    item: Mapped[dict[str, Any]]
 
 
 class Database:

@@ -1,0 +1,51 @@
+"""Names of files as clients send them, and as they get them back."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import AfterValidator
+
+_MOST_CHARACTERS = 255
+
+
+def clean_filename(name: str) -> str:
+    r"""Keep what is a name, not a path: `C:\data\a.jsonl` and `../a.jsonl` are `a.jsonl`.
+
+    Args:
+        name: as a client sent it.
+
+    Returns:
+        Its last part, without control characters and outer spaces.
+
+    Raises:
+        ValueError: nothing is left, or more than 255 characters.
+    """
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    clean = "".join(sign for sign in last if unicodedata.category(sign) not in ("Cc", "Cs")).strip()
+    if clean in ("", ".", ".."):
+        raise ValueError("must be the name of a file, such as examples.jsonl")
+    if len(clean) > _MOST_CHARACTERS:
+        raise ValueError(f"has {len(clean)} characters, at most {_MOST_CHARACTERS} are taken")
+    return clean
+
+
+Filename = Annotated[str, AfterValidator(clean_filename)]
+"""A field of a request that is the name of a file."""
+
+
+def attachment(filename: str) -> str:
+    """The header that has a browser save a download, never show it.
+
+    Args:
+        filename: its name.
+
+    Returns:
+        Value of `Content-Disposition`, in ASCII.
+    """
+    quoted = quote(filename, safe="")
+    if quoted == filename:
+        return f'attachment; filename="{filename}"'
+    return f"attachment; filename*=UTF-8''{quoted}"
