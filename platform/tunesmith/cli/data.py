@@ -79,3 +79,31 @@ def documents(
         return
     told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in made.counts.items())
     print(f"{out}: {len(made.rows)} conversations ({told}).")
+
+
+@build.command()
+def feedback(
+    out: Annotated[str, typer.Option(help="Chat JSONL to write.")] = "feedback.jsonl",
+    asked: Annotated[
+        str | None, typer.Option(help="Only answers given under this name, an alias say.")
+    ] = None,
+    copies: Annotated[int, typer.Option(min=1, help="Lines of each correction.")] = 1,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answers that were rated up or corrected -> what the model shall say."""
+    from pathlib import Path
+
+    from tunesmith.config.home import Home
+    from tunesmith.datasets.feedback import build_from_feedback
+    from tunesmith.records import DEFAULT_PROJECT
+    from tunesmith.stores.database import open_home_database
+    from tunesmith.stores.feedback import FeedbackStore
+
+    rated = FeedbackStore(open_home_database(Home.locate(home)), DEFAULT_PROJECT).rated(asked=asked)
+    made = build_from_feedback(rated, Path(out), copies=copies)
+    if as_json:
+        print_json({"file": out, "rows": made.num_rows, **made.counts})
+        return
+    told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in made.counts.items())
+    print(f"{out}: {made.num_rows} conversations ({told}).")

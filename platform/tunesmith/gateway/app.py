@@ -16,6 +16,7 @@ from tunesmith.gateway.chat import chat_routes
 from tunesmith.gateway.completions import completion_routes
 from tunesmith.gateway.embeddings import embedding_routes
 from tunesmith.gateway.errors import install_error_handlers
+from tunesmith.gateway.feedback import feedback_routes
 from tunesmith.gateway.files import file_routes
 from tunesmith.gateway.fine_tuning import fine_tuning_routes
 from tunesmith.gateway.health import Readiness, health_routes
@@ -74,6 +75,7 @@ def build_app(
         alias_routes(authenticate=authenticate, names=names, database=database),
         file_routes(authenticate=authenticate, database=database, objects=objects),
         upload_routes(authenticate=authenticate, database=database, objects=objects),
+        feedback_routes(authenticate=authenticate, database=database),
         fine_tuning_routes(
             authenticate=authenticate,
             names=names,

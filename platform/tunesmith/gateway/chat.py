@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object, while_connected
+from tunesmith.gateway.interactions import Transcript, noting
 from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.names import NamedModel, Names
 from tunesmith.gateway.retrieval import RetrievalOptions, find_stores, split_tools
@@ -20,6 +21,7 @@ from tunesmith.gateway.served import Unserved, served_fields, without_nulls
 from tunesmith.gateway.stream import EventStreamResponse, relay
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import Database
+from tunesmith.stores.feedback import FeedbackStore
 from tunesmith.stores.keys import ApiKey
 from tunesmith.stores.vectors import StoreRecord
 
@@ -63,6 +65,8 @@ class ChatFields(BaseModel):
     """`file_search` is run by the platform."""
     vector_stores: list[str] | None = None
     """Extension: stores to answer from, by name or id; an empty list turns an alias's retrieval off."""
+    store: bool | None = False
+    """Keep the answer, so that feedback can be given on it."""
     retrieval: RetrievalOptions | None = None
     """Extension: how sources are found."""
 
@@ -110,15 +114,43 @@ def chat_routes(
         call = await run_in_threadpool(
             plan_call, body, fields, key.project_id, names=names, database=database
         )
-        tally = metrics.tally(call.model.kind)
+        tally, transcript = metrics.tally(call.model.kind), begin_transcript(call, fields)
+        kept = FeedbackStore(database, key.project_id)
+
+        async def keep() -> None:
+            await run_in_threadpool(kept.keep, transcript.interaction())
+
         if fields.stream:
             source = await while_connected(request, upstream.open_stream(call.path, call.body))
-            return EventStreamResponse(source, relay(source, tally=tally, usage_wanted=call.usage_wanted))
+            events = relay(source, tally=tally, usage_wanted=call.usage_wanted)
+            return EventStreamResponse(source, noting(events, transcript, keep) if fields.store else events)
         answer = await while_connected(request, upstream.post(call.path, call.body))
         tally.usage(answer.get("usage"))
+        if fields.store:
+            transcript.note(answer)
+            await keep()
         return JSONResponse(complete_answer(answer))
 
     return router
+
+
+def begin_transcript(call: ChatCall, fields: ChatFields) -> Transcript:
+    """Begin to note an answer.
+
+    Args:
+        call: what is sent to the data plane.
+        fields: the request.
+
+    Returns:
+        An empty transcript.
+    """
+    return Transcript(
+        asked=fields.model,
+        answered_by=call.model.model,
+        question=asked_question(fields),
+        instructions=call.body.get("instructions"),
+        messages=call.body["messages"],
+    )
 
 
 def plan_call(

@@ -32,3 +32,12 @@ def test_the_argument_wins_over_the_environment(tmp_path: Path, monkeypatch: pyt
     monkeypatch.delenv("TUNESMITH_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Home.locate().root == tmp_path / ".tunesmith"
+
+
+def test_objects_lie_in_the_home_or_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TUNESMITH_OBJECTS_URL", raising=False)
+    assert Home(tmp_path).objects_url == f"file://{tmp_path}/objects"
+    monkeypatch.setenv("TUNESMITH_OBJECTS_URL", "s3://bucket/prefix")
+    assert Home(tmp_path).objects_url == "s3://bucket/prefix"
