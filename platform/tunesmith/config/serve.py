@@ -35,6 +35,8 @@ class EngineConfig(StrictModel):
     """Largest adapter rank that can be served."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Number format of the weights; `auto` takes bfloat16 on CPU, and what the model says on a GPU."""
+    tool_call_parser: str | None = None
+    """vLLM's parser for the tool calls that this model writes (`hermes`, ...). Unset: no tool is ever called."""
     num_threads: int = Field(1, ge=1)
     """CPU threads of the engine; one core is left to training on a two-core machine."""
 

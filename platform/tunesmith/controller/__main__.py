@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
+import logging
 import os
 import secrets
 import signal
@@ -20,6 +21,7 @@ import httpx
 from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.applications import Applications
+from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController
 from tunesmith.controller.loop import Controller
 from tunesmith.controller.plan import part_environment, plan_parts
@@ -30,7 +32,7 @@ from tunesmith.controller.supervise import Supervised
 from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.runners.process import ProcessRunner
 from tunesmith.serve.applications import serve_applications
-from tunesmith.stores.database import open_home_database
+from tunesmith.stores.database import Database, open_home_database
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import ProcessId, RunningPlatform, read_record, write_running
 from tunesmith.stores.state_file import PartState, write_state
@@ -43,6 +45,10 @@ def main() -> None:
     """Run the controller of the platform that the home's record describes, until SIGTERM."""
     parser = argparse.ArgumentParser(prog="tunesmith.controller")
     parser.add_argument("--home", required=True)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line for each question to Ray's dashboard
     home = Home.locate(parser.parse_args().home)
     platform = read_record(home)
     if platform is None:
@@ -69,18 +75,20 @@ def build_controller(platform: RunningPlatform) -> Controller:
         own = ProcessId.of(os.getpid())
         write_running(dataclasses.replace(platform, pids={"controller": own, **pids}))
 
+    home = Home(platform.home)
+    database, objects = open_home_database(home), ObjectStore(home.objects_url)
     return Controller(
         parts,
         applications=_applications(platform),
         publish=publish,
         record=record,
-        jobs=_jobs(platform),
+        jobs=_jobs(platform, database, objects),
+        housekeeper=Housekeeper(database, objects),
     )
 
 
-def _jobs(platform: RunningPlatform) -> JobController:
+def _jobs(platform: RunningPlatform, database: Database, objects: ObjectStore) -> JobController:
     home = Home(platform.home)
-    database = open_home_database(home)
 
     def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
         tied = {**part_environment(platform, "job"), **environment}
@@ -88,13 +96,13 @@ def _jobs(platform: RunningPlatform) -> JobController:
 
     return JobController(
         database,
-        ObjectStore(home.objects_url),
+        objects,
         queue=JobQueue(database, owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"),
         home=home,
         runner=ProcessRunner(home.root, start=start),
         publish=RegistryPublisher(
             database,
-            ObjectStore(home.objects_url),
+            objects,
             home,
             engine=httpx.Client(base_url=platform.serve_url, trust_env=False),
             base=platform.model,

@@ -241,12 +241,13 @@ class JobController:
         # Asked first: what is noted before the attempt is gone is then read to its end.
         alive = self._runner.is_alive(handle)
         if alive and job.wanted != "succeeded":
-            self._runner.stop(handle)
             alive = False
+        if not alive:
+            # Also where the driver is dead: what it had started must not write beside its successor.
+            self._runner.stop(handle)
         self._take_in(job)
-        if alive:
-            return
-        self._end(job)
+        if not alive:
+            self._end(job)
 
     def _take_in(self, job: Job) -> None:
         jobs = JobStore(self._database, job.project_id)
@@ -269,7 +270,7 @@ class JobController:
             self._go_on(job)
         elif word["again"]:
             self._pauses[job.id] = time.monotonic() + _PAUSE_SECONDS
-            self._queue.stopped(job, "queued", told=[Told(word["message"], level="warn")])
+            self._queue.requeue(job, told=[Told(word["message"], level="warn")])
         else:
             self._queue.fail(job, word["message"], code=word["code"], param=word["param"])
 
@@ -284,9 +285,8 @@ class JobController:
                 code="attempts_lost",
             )
             return
-        begun = self._queue.begin_attempt(job)
-        if begun is not None:
-            self._start(begun)
+        lost = Told("The attempt was lost; the next one goes on from the newest checkpoint", level="warn")
+        self._queue.requeue(job, told=[lost])
 
     def _stalled_attempts(self, job: Job) -> int:
         jobs = JobStore(self._database, job.project_id)

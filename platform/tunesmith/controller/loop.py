@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from tunesmith.controller.applications import Applications
+from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController
 from tunesmith.controller.supervise import Supervised
 from tunesmith.errors import StorageError
@@ -24,6 +25,7 @@ class Controller:
         publish: told the state of everything after each look.
         record: told the main process of each part whenever one changed.
         jobs: drives fine-tuning jobs.
+        housekeeper: takes away what has expired.
     """
 
     def __init__(
@@ -34,12 +36,14 @@ class Controller:
         publish: Callable[[Sequence[PartState]], object],
         record: Callable[[dict[str, ProcessId]], None],
         jobs: JobController | None = None,
+        housekeeper: Housekeeper | None = None,
     ) -> None:
         self._parts = parts
         self._applications = applications
         self._publish = publish
         self._record = record
         self._jobs = jobs
+        self._housekeeper = housekeeper
         self._recorded: dict[str, ProcessId] = {}
         self._ray_ready = False
         self._all_ready = False
@@ -53,6 +57,8 @@ class Controller:
         """
         # Ray's dashboard may take a minute to answer on a busy machine; the processes are watched meanwhile.
         threading.Thread(target=self._watch_applications, args=(stop,), daemon=True).start()
+        if self._housekeeper:
+            threading.Thread(target=self._housekeeper.run, args=(stop,), daemon=True).start()
         driving = threading.Thread(target=self._drive_jobs, args=(stop,))
         driving.start()
         while not stop.is_set():

@@ -238,11 +238,11 @@ def _disposition(header: str) -> tuple[str, str | None]:
     if name is None:
         raise _malformed("a part of it has no name")
     filename = options.get(b"filename")
-    if filename is not None:
-        return name.decode(errors="replace"), filename.decode(errors="replace")
-    # Forbidden in forms, yet some clients write names that are not ASCII only so.
+    # Forbidden in forms, yet some clients write names that are not plain ASCII well only so.
     extended = re.search(r"filename\*\s*=\s*utf-8''([^;\s]+)", header, flags=re.IGNORECASE)
-    return name.decode(errors="replace"), unquote(extended[1]) if extended else None
+    if extended:
+        return name.decode(errors="replace"), unquote(extended[1])
+    return name.decode(errors="replace"), None if filename is None else filename.decode(errors="replace")
 
 
 def _wrong(name: str, fault: str) -> ConfigError:
@@ -257,6 +257,6 @@ def _malformed(fault: str) -> ConfigError:
 
 def _too_large(file_field: str, max_file_bytes: int) -> TooLargeError:
     return TooLargeError(
-        f"The file is larger than {max_file_bytes} bytes. Split it, or send it in parts with POST /v1/uploads.",
+        f"'{file_field}' is larger than {max_file_bytes} bytes. Split it and send the pieces one by one.",
         param=file_field,
     )

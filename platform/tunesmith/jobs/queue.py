@@ -114,8 +114,6 @@ class JobQueue:
             row = lock_job(session, job.id)
             if (row.state, row.fence, row.wanted) != (job.state, job.fence, "succeeded"):
                 return None
-            if row.fence:
-                end_attempt(session, row, "gone")
             begin(session, row)
             return to_job(row)
 
@@ -124,7 +122,7 @@ class JobQueue:
 
         Args:
             job: the job as it was seen.
-            state: `cancelled`, `paused` or `queued`.
+            state: `cancelled` or `paused`.
             told: what to tell its owner.
         """
         with self._database.session() as session:
@@ -134,6 +132,19 @@ class JobQueue:
             if state in FINAL_STATES:
                 finish(session, row, state)
             row.state = state
+
+    def requeue(self, job: Job, *, told: Sequence[Told]) -> None:
+        """Have a job whose attempt is gone wait for the next one; it may be made on another day, elsewhere.
+
+        Args:
+            job: the job as it was seen.
+            told: what to tell its owner.
+        """
+        with self._database.session() as session:
+            row = hold_fence(session, job.id, job.fence)
+            tell(session, row, told)
+            end_attempt(session, row, "gone")
+            row.state = "queued"
 
     def keep_handle(self, job: Job, handle: Mapping[str, Any]) -> None:
         """Note how a runner finds the attempt again.

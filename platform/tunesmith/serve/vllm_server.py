@@ -169,6 +169,8 @@ def _engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
         # White space between JSON's parts is always allowed by the grammar, and a small model may never leave it.
         "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
     }
+    if engine.tool_call_parser:
+        kwargs |= {"enable_auto_tool_choice": True, "tool_call_parser": engine.tool_call_parser}
     if gpu:
         return {**kwargs, "gpu_memory_utilization": engine.gpu_memory_utilization}
     return {

@@ -12,6 +12,7 @@ an answer was lost.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -183,10 +184,12 @@ class UploadStore:
         if row.status != "pending":
             raise _not_pending(row)
         _check_parts(row, parts, part_ids)
-        if self._become_file(row, part_ids, md5=md5):
-            self._forget_bytes(upload_id)
-        # Or else another request was first, with these parts or with others.
-        return self.complete(upload_id, part_ids)
+        if not self._become_file(row, part_ids, md5=md5):
+            # Another request was first, with these parts or with others.
+            return self.complete(upload_id, part_ids)
+        self._forget_bytes(upload_id)
+        # Its hour may have ended while its parts were joined.
+        return self._to_record(self._row(upload_id, also_expired=True))
 
     def cancel(self, upload_id: str) -> UploadRecord:
         """Give an upload up, with what came of it.
@@ -250,7 +253,7 @@ class UploadStore:
             self._objects.join([self._key(row.id, part_id) for part_id in part_ids], key, md5=md5)
             done = self._mark_completed(row, part_ids, file_id)
         except NotFoundError as error:
-            if self._row(row.id).status == "pending":
+            if self._row(row.id, also_expired=True).status == "pending":
                 raise StorageError(
                     f"The bytes of a part of '{row.id}' are missing in the object store. Upload the file again."
                 ) from error
@@ -273,8 +276,9 @@ class UploadStore:
                         expires_after_seconds=row.file_expires_after,
                     )
                 )
+                named = set(part_ids)
                 for part in session.scalars(select(UploadPartRow).filter_by(upload_id=row.id)):
-                    if part.id not in part_ids:
+                    if part.id not in named:
                         session.delete(part)
         return done
 
@@ -287,10 +291,10 @@ class UploadStore:
         assert isinstance(moved, CursorResult)
         return moved.rowcount == 1
 
-    def _row(self, upload_id: str) -> UploadRow:
+    def _row(self, upload_id: str, *, also_expired: bool = False) -> UploadRow:
         with self._database.session() as session:
             row = session.scalar(select(UploadRow).filter_by(project_id=self._project_id, id=upload_id))
-        if row is None or row.expires_at <= time.time():
+        if row is None or (row.expires_at <= time.time() and not also_expired):
             state = "does not exist" if row is None else "has expired"
             raise NotFoundError(
                 f"The upload '{upload_id}' {state}. Begin one with POST /v1/uploads; it lives for an hour.",
@@ -406,7 +410,7 @@ def upload_prefix(project_id: str, upload_id: str) -> str:
 
 def _check_parts(row: UploadRow, parts: dict[str, int], part_ids: Sequence[str]) -> None:
     unknown = [part_id for part_id in part_ids if part_id not in parts]
-    twice = sorted({part_id for part_id in part_ids if part_ids.count(part_id) > 1})
+    twice = [part_id for part_id, count in Counter(part_ids).items() if count > 1]
     size = sum(parts.get(part_id, 0) for part_id in part_ids)
     fault = None
     if unknown:

@@ -191,7 +191,8 @@ def test_a_lost_attempt_is_followed_by_one_that_tells_no_step_twice(world: World
     world.controller.tick()
     world.attempts.end()
     world.controller.tick()
-    assert world.job(job).fence == 2
+    assert world.job(job).state == "queued"
+    assert world.tick_until(job, "running").fence == 2
     world.attempts.steps(3, 4)
     world.attempts.end(**TRAINED)
     world.tick_until(job, "succeeded")
@@ -213,7 +214,7 @@ def test_what_a_lost_attempt_noted_last_is_still_told(world: World) -> None:
 
 def test_attempts_that_are_lost_without_a_step_end_the_job(world: World) -> None:
     job = world.running()
-    for _ in range(10):
+    for _ in range(20):
         world.attempts.end()
         world.controller.tick()
     assert world.job(job).state == "failed"
@@ -324,3 +325,12 @@ def test_a_version_that_cannot_be_published_fails_the_job(world: World) -> None:
     job = world.running()
     world.attempts.end(**TRAINED)
     assert world.tick_until(job, "failed").error_code == "parity"
+
+
+def test_no_attempt_begins_while_there_is_no_cluster(world: World) -> None:
+    job = world.running()
+    world.attempts.end()
+    for _ in range(3):
+        world.controller.tick(has_room=False)
+    assert (world.job(job).state, world.attempts.started) == ("queued", [f"{job.id}/1"])
+    assert world.tick_until(job, "running").fence == 2

@@ -94,7 +94,7 @@ async def test_a_file_passes_through_and_is_not_gathered() -> None:
         ('; filename="naïve 文書.jsonl"', "naïve 文書.jsonl"),
         ("; filename=plain.txt", "plain.txt"),
         ("; filename*=UTF-8''na%C3%AFve.txt", "naïve.txt"),
-        ("; filename=\"kept.txt\"; filename*=UTF-8''other.txt", "kept.txt"),
+        ("; filename=\"na%C3%AFve.txt\"; filename*=utf-8''na%C3%AFve.txt", "naïve.txt"),
         (r'; filename="a \"quoted\" name"', 'a "quoted" name'),
         ("", None),
     ],

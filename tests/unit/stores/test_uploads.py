@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -157,6 +158,28 @@ def test_an_expired_upload_is_as_good_as_never_made(uploads: UploadStore, metada
         with pytest.raises(NotFoundError, match="has expired"):
             refused()
     late.discard()
+
+
+def test_an_upload_whose_hour_ends_while_it_is_joined_is_completed(
+    uploads: UploadStore,
+    files: FileStore,
+    objects: ObjectStore,
+    metadata: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    upload = begin(uploads, 4)
+    part = uploads.add(upload.id, [b"one "])
+    join = objects.join
+
+    def join_slowly(parts: Sequence[str], key: str, *, md5: str | None) -> int:
+        with metadata.session() as session:
+            row = session.get(UploadRow, upload.id)
+            assert row is not None
+            row.expires_at -= 3600
+        return join(parts, key, md5=md5)
+
+    monkeypatch.setattr(objects, "join", join_slowly)
+    assert content(files, uploads.complete(upload.id, [part.id])) == b"one "
 
 
 def test_another_projects_upload_does_not_exist(

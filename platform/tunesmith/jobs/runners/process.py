@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from tunesmith.records import Job
+from tunesmith.stores.platform_file import ProcessId
 
 ATTEMPT = "TUNESMITH_ATTEMPT"
 _GRACE_SECONDS = 8.0
@@ -72,11 +73,7 @@ class ProcessRunner:
         Returns:
             True while it runs.
         """
-        try:
-            process = psutil.Process(handle["pid"])
-            return process.create_time() == handle["started"] and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
+        return ProcessId(handle["pid"], handle["started"]).alive()
 
     def stop(self, handle: Mapping[str, Any]) -> None:
         """Ask the driver to leave, then end whatever carries its attempt.

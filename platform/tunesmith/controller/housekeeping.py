@@ -1,0 +1,53 @@
+"""What has to be taken away now and then: expired files, and what killed processes left behind."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from tunesmith.errors import PlatformError
+from tunesmith.stores.database import Database
+from tunesmith.stores.expiry import purge_expired, sweep_orphans
+from tunesmith.stores.objects import ObjectStore
+
+LOG = logging.getLogger("tunesmith.controller.housekeeping")
+"""The housekeeper's log."""
+
+_SECONDS_BETWEEN_PURGES = 60.0
+_SECONDS_BETWEEN_SWEEPS = 24 * 3600.0
+
+
+class Housekeeper:
+    """Purges every minute and sweeps once a day; several may do so at once.
+
+    Args:
+        database: the metadata database.
+        objects: where the bytes lie.
+    """
+
+    def __init__(self, database: Database, objects: ObjectStore) -> None:
+        self._database = database
+        self._objects = objects
+        self._swept_at = time.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """Tidy up until told to stop.
+
+        Args:
+            stop: set by a signal.
+        """
+        while not stop.wait(_SECONDS_BETWEEN_PURGES):
+            try:
+                self.tidy()
+            except PlatformError as error:
+                LOG.warning("not tidied: %s", error.message)
+
+    def tidy(self) -> None:
+        """Take away what is due."""
+        gone = purge_expired(self._database, self._objects)
+        if gone.files or gone.uploads:
+            LOG.info("expired: %d files, %d uploads", gone.files, gone.uploads)
+        if time.monotonic() - self._swept_at >= _SECONDS_BETWEEN_SWEEPS:
+            self._swept_at = time.monotonic()
+            LOG.info("swept: %d orphans", sweep_orphans(self._database, self._objects))
