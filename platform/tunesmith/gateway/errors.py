@@ -66,8 +66,8 @@ async def _platform_error(_request: Request, error: Exception) -> JSONResponse:
 def _headers(error: PlatformError) -> Mapping[str, str]:
     if error.http_status == 401:
         return {"WWW-Authenticate": "Bearer"}
-    if error.http_status == 409:
-        # The official clients retry a 409, but what is contradicted now will be so in a second.
+    if error.http_status in (409, 507):
+        # The official clients retry these, but what is contradicted, or full, will be so in a second.
         return {"x-should-retry": "false"}
     if error.http_status in (429, 503):
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}
