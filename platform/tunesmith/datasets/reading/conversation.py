@@ -10,7 +10,6 @@ relation with other entities.
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
 import re
@@ -77,13 +76,41 @@ _OTHER_INSTRUCTIONS = (
     "If the context doesn't contain the answer, say so. Always cite which document you're referencing.",
     "You answer questions about our handbook. Be short and exact.",
 )
-_FORM_KEYS = tuple(
-    itertools.product(("value", "result", "reply", "text", "fact"), ("from", "refs", "found_in", "numbers"))
+_VALUE_KEYS = (
+    "answer",
+    "value",
+    "result",
+    "reply",
+    "text",
+    "fact",
+    "response",
+    "found",
+    "says",
+    "content",
+    "output",
+    "is",
 )
+_SOURCE_KEYS = (
+    "sources",
+    "from",
+    "refs",
+    "found_in",
+    "numbers",
+    "cites",
+    "source_ids",
+    "seen_in",
+    "evidence",
+    "where",
+)
+_HOUSE_KEYS = ("answer", "sources")
+"""Those of the sample corpus: never shown together, so that its form is read or learnt, not known."""
 _FORM_INSTRUCTIONS = (
     "Answer in JSON: {form}. If the sources do not say: {none}.",
     "Read the sources and give nothing but strict JSON, {form}, or {none} where they are silent.",
     "Reply with one JSON object like {form}; where nothing answers, {none}.",
+    "Use the sources. Strict JSON: {form}. Not there: {none}.",
+    "Your answer is an object: {form}. Should the sources not hold it, write {none}.",
+    "{form} is the form of every answer, and {none} where the sources do not tell.",
 )
 _LISTED = 0.5
 """Share of the clusters of written facts that are about noun phrases, as a handbook's are."""
@@ -220,7 +247,7 @@ class ConversationMaker:
         for _ in range(self._rng.randint(1, 3)):
             words = " ".join(self._anything() for _ in range(self._rng.randint(2, 6)))
             if self._rng.random() < self._shape.forms:
-                words = _form(self._rng.choice(_FORM_KEYS), words, self._rng.randint(1, 9))
+                words = _form(self._form_keys(), words, self._rng.randint(1, 9))
             turns.append(Turn(f"Repeat: {words}", words, None))
         return Conversation("Repeat.", (), tuple(turns))
 
@@ -267,11 +294,22 @@ class ConversationMaker:
 
     def _in_form(self, sources: tuple[str, ...], turns: tuple[Turn, ...]) -> Conversation:
         """The conversation with its answers in a form that its instructions show."""
-        keys = self._rng.choice(_FORM_KEYS)
+        keys = self._form_keys()
         example = f'{{"{keys[0]}": "...", "{keys[1]}": [1]}}'
         instructions = self._rng.choice(_FORM_INSTRUCTIONS).format(form=example, none=_form(keys, None, None))
         sources, turns = self._disguise(sources, turns)
         return Conversation(instructions, sources, tuple(replace(turn, keys=keys) for turn in turns))
+
+    def _form_keys(self) -> tuple[str, str]:
+        """Two keys, of which any word may be one: they are read from the instructions, not known."""
+        rng = self._rng
+        while True:
+            keys = (
+                rng.choice(_VALUE_KEYS) if rng.random() < 0.5 else self._names.word().lower(),
+                rng.choice(_SOURCE_KEYS) if rng.random() < 0.5 else self._events.word(),
+            )
+            if keys != _HOUSE_KEYS and keys[0] != keys[1]:
+                return keys
 
     def _rank(
         self, sources: tuple[str, ...], turns: tuple[Turn, ...]
