@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections import Counter
 from dataclasses import replace
@@ -123,3 +124,16 @@ def test_sources_stand_as_a_search_for_the_first_question_returns_them() -> None
     shares = {ranked: counted[True] / counted.total() for ranked, counted in first.items()}
     assert shares[0.0] < 0.5
     assert shares[1.0] > 0.85
+
+
+def test_answers_in_a_form_have_the_keys_that_the_instructions_show_and_never_those_of_the_house() -> None:
+    maker = ConversationMaker(Shape(forms=1.0, unanswerable=0.3), seed=4)
+    refused = 0
+    for conversation in (maker.make() for _ in range(200)):
+        for turn in conversation.turns:
+            said = json.loads(turn.answer)
+            assert all(f'"{key}"' in conversation.instructions for key in said)
+            assert list(said) != ["answer", "sources"]
+            assert list(said.values()) == [turn.value, [] if turn.number is None else [turn.number]]
+            refused += turn.value is None
+    assert refused > 20
