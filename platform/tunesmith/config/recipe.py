@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from tunesmith.config.strict import StrictModel
 from tunesmith.errors import ConfigError, NotFoundError
+
+_LONGEST_SHOWN = 200
 
 Config = TypeVar("Config", bound=StrictModel)
 
@@ -40,13 +42,20 @@ def find_recipe(name: str) -> Path:
     raise NotFoundError(f'Recipe "{name}" is neither a file nor a shipped recipe. Shipped: {known}.')
 
 
-def load_recipe(name: str, model: type[Config], overrides: Sequence[str] = ()) -> Config:
+def load_recipe(
+    name: str,
+    model: type[Config],
+    overrides: Sequence[str] = (),
+    *,
+    fields: Mapping[str, Any] | None = None,
+) -> Config:
     """Read, override and validate a recipe.
 
     Args:
         name: a file or a shipped recipe's name.
         model: the config model of the verb.
         overrides: `path.to.field=value` each, as after `--set`; values are YAML.
+        fields: path -> value, for programs: nothing of it is parsed.
 
     Returns:
         The validated config.
@@ -64,7 +73,9 @@ def load_recipe(name: str, model: type[Config], overrides: Sequence[str] = ()) -
         raise ConfigError(f"{path}: a recipe is a mapping of keys, this is a {type(document).__name__}.")
     for override in overrides:
         apply_override(document, override)
-    return validate(document, model, where=str(path))
+    for field, value in (fields or {}).items():
+        _set_field(document, field, value, said=field)
+    return validate(document, model, where=name)
 
 
 def apply_override(document: dict[str, Any], override: str) -> None:
@@ -80,19 +91,24 @@ def apply_override(document: dict[str, Any], override: str) -> None:
     path, separator, value = override.partition("=")
     if not separator or not path:
         raise ConfigError(f'--set "{override}" has no "=". Write --set path.to.field=value.')
-    *parents, leaf = path.split(".")
-    target = document
-    for key in parents:
-        target = target.setdefault(key, {})
-        if not isinstance(target, dict):
-            raise ConfigError(f'--set "{override}": {key} is a value, not a group of fields.')
     try:
-        target[leaf] = yaml.safe_load(value)
+        parsed = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that no calendar has
         raise ConfigError(
             f'--set "{override}": the value is not valid YAML: {" ".join(str(error).split())}. '
             f"Quote it: --set '{path}=\"...\"'."
         ) from error
+    _set_field(document, path, parsed, said=override)
+
+
+def _set_field(document: dict[str, Any], path: str, value: Any, *, said: str) -> None:
+    *parents, leaf = path.split(".")
+    target = document
+    for key in parents:
+        target = target.setdefault(key, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f'--set "{said}": {key} is a value, not a group of fields.')
+    target[leaf] = value
 
 
 def validate(document: dict[str, Any], model: type[Config], *, where: str) -> Config:
@@ -124,4 +140,9 @@ def _say(fault: Any) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
         return f"{message}."
-    return f"{path}={fault['input']!r}: {message}."
+    return f"{path}={_short(fault['input'])}: {message}."
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -22,7 +22,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.serve import JobsConfig
 from tunesmith.config.train import FileDataConfig, TrainConfig
 from tunesmith.datasets.chat import check_chat, describe_faults
-from tunesmith.errors import PlatformError, StaleAttemptError
+from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, UnavailableError
 from tunesmith.jobs.events import EventBatch, read_events
 from tunesmith.jobs.folders import attempt_folder, job_folder
 from tunesmith.jobs.order import AttemptOrder, write_order
@@ -108,6 +108,7 @@ class JobController:
         self._config = config
         self._checks: dict[str, Future[str | None]] = {}
         self._pauses: dict[str, float] = {}
+        self._failing_since: dict[str, float] = {}
         # One thread: reading a large file must hold up neither the loop nor another project's small one for long.
         self._reader = ThreadPoolExecutor(max_workers=2, thread_name_prefix="validate")
 
@@ -152,14 +153,26 @@ class JobController:
         """One job's fault must not hold up the others; it is met again at the next look."""
         try:
             job = self._queue.hold(seen)
-            return job is not None and self._step(job, room=room)
+            took_place = job is not None and self._step(job, room=room)
         except StaleAttemptError:
             return False  # another controller was faster
         except PlatformError as error:
             LOG.warning("%s: %s", seen.id, error.message)
+            self._give_up_in_time(seen, error.message)
         except Exception:
             LOG.exception("%s: a step failed", seen.id)
+            self._give_up_in_time(seen, "The controller fails on this job; its log says why.")
+        else:
+            self._failing_since.pop(seen.id, None)
+            return took_place
         return False
+
+    def _give_up_in_time(self, job: Job, message: str) -> None:
+        """A job that nothing can be done for must not hold its place for ever."""
+        since = self._failing_since.setdefault(job.id, time.monotonic())
+        if time.monotonic() - since > self._config.patience_seconds:
+            self._failing_since.pop(job.id)
+            self._queue.fail(job, message, code="controller_failed")
 
     def _step(self, job: Job, *, room: int) -> bool:
         """Make one step; whether it took a place."""
@@ -172,6 +185,8 @@ class JobController:
                 return self._begin(job) if room > 0 and self._may_begin(job) else False
             case "running":
                 self._follow(job)
+            case "publishing" if job.wanted == "cancelled":
+                self._queue.stopped(job, "cancelled", told=[Told("Fine-tuning job cancelled")])
             case "publishing":
                 self._make_version(job)
         return False
@@ -224,7 +239,11 @@ class JobController:
         begun = self._queue.begin_attempt(job)
         if begun is None:
             return False
-        self._start(begun)
+        try:
+            self._start(begun)
+        except PlatformError as error:
+            # It has its place all the same; the next look starts it.
+            LOG.warning("%s: not started: %s", job.id, error.message)
         return True
 
     def _start(self, job: Job) -> None:
@@ -235,14 +254,14 @@ class JobController:
 
     def _follow(self, job: Job) -> None:
         handle = self._queue.handle(job)
-        if handle is None:
+        if handle is None and job.wanted == "succeeded" and self._word(job) is None:
             self._start(job)
             return
         # Asked first: what is noted before the attempt is gone is then read to its end.
-        alive = self._runner.is_alive(handle)
+        alive = handle is not None and self._runner.is_alive(handle)
         if alive and job.wanted != "succeeded":
             alive = False
-        if not alive:
+        if not alive and handle is not None:
             # Also where the driver is dead: what it had started must not write beside its successor.
             self._runner.stop(handle)
         self._take_in(job)
@@ -260,7 +279,7 @@ class JobController:
                 jobs.take_in(job.id, job.fence, batch.events, source=attempt.fence, cursor=batch.cursor)
 
     def _end(self, job: Job) -> None:
-        word = _last_word(read_events(self._folder(job) / "events.jsonl"))
+        word = self._word(job)
         if word is not None and word["outcome"] == "trained":
             JobStore(self._database, job.project_id).set_state(job.id, job.fence, "publishing")
         elif job.wanted != "succeeded":
@@ -306,8 +325,8 @@ class JobController:
         except StaleAttemptError:
             raise
         except PlatformError as error:
-            if error.http_status == 503:
-                raise  # the engine is away: the next look tries again
+            if isinstance(error, UnavailableError | StorageError):
+                raise  # the engine is away, or the disk is full: the next look tries again
             self._queue.fail(job, error.message, code=error.code or "publishing_failed")
             return
         JobStore(self._database, job.project_id).set_state(
@@ -322,6 +341,10 @@ class JobController:
                 Told("The job has successfully completed"),
             ],
         )
+
+    def _word(self, job: Job) -> Mapping[str, Any] | None:
+        """The newest attempt's last word, if it has said one."""
+        return _last_word(read_events(self._folder(job) / "events.jsonl"))
 
     def _folder(self, job: Job) -> Path:
         return attempt_folder(job_folder(self._home, job), job.fence)

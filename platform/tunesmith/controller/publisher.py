@@ -76,9 +76,10 @@ class RegistryPublisher:
         if version.kind == "adapter" and same_base(version.base, self._base):
             compared = prove(version.name, self._home.objects / version.path, client=self._engine)
             LOG.info("%s: trainer and engine agree on %d tokens", version.name, compared)
-        registry.reveal(version.name)
         files = FileStore(self._database, self._objects, job.project_id)
-        return Published(version.name, int(lineage.metrics["tokens"]), (_result_file(files, job, curve).id,))
+        results = _result_file(files, job, curve)
+        registry.reveal(version.name)
+        return Published(version.name, int(lineage.metrics["tokens"]), (results.id,))
 
 
 def _result_file(files: FileStore, job: Job, curve: Sequence[StepMetrics]) -> FileRecord:

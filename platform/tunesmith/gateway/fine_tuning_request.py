@@ -13,18 +13,42 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunesmith.config.recipe import load_recipe
-from tunesmith.config.train import TrainConfig
+from tunesmith.config.train import LoraConfig, TrainConfig
 from tunesmith.errors import ConfigError
 
 _PREFIX = "tunesmith."
-_OURS = ("verb", "name", "model", "suffix", "data")
-"""Fields of a recipe that the request itself sets: what a file id or a name stands for is checked there."""
+_OPEN = frozenset(
+    {
+        "adam_beta2",
+        "bf16",
+        "checkpoint_every_steps",
+        "gradient_checkpointing",
+        "learning_rate",
+        "loss_on",
+        "max_grad_norm",
+        "max_steps",
+        "method.alpha",
+        "method.dropout",
+        "method.rank",
+        "method.target_modules",
+        "micro_batch_size",
+        "offload_optimizer",
+        "offload_param",
+        "packing",
+        "resources.num_workers",
+        "schedule",
+        "sequence_length",
+        "warmup_steps",
+        "weight_decay",
+        "zero_stage",
+    }
+)
+"""Fields of a recipe that a request may set: no name, no place where files or models lie, no share of a machine."""
 _DEFAULT_SUFFIX = "tuned"
 _RECIPE = re.compile(r"^[a-z0-9-]+/[a-z0-9-]+$")
 
@@ -167,14 +191,28 @@ def recipe_for(fields: FineTuningFields, *, job_id: str, base: str, default_reci
         )
     plain = load_recipe(recipe, TrainConfig)
     chosen = {
+        **_extras(fields),
+        **_hyperparameters(chosen_hyperparameters(fields), plain),
         "name": job_id,
         "model": base,
         "suffix": slug(fields.suffix) if fields.suffix else _DEFAULT_SUFFIX,
         "data": {"type": "file", "path": fields.training_file},
-        **({"seed": fields.seed} if fields.seed is not None else {}),
-        **_hyperparameters(chosen_hyperparameters(fields), plain),
     }
-    return load_recipe(recipe, TrainConfig, [*_as_overrides(chosen), *_extras(fields)])
+    if fields.seed is not None:
+        chosen["seed"] = fields.seed
+    config = load_recipe(recipe, TrainConfig, fields=chosen)
+    _require_adapter(config)
+    return config
+
+
+def _require_adapter(config: TrainConfig) -> None:
+    if not isinstance(config.method, LoraConfig):
+        raise ConfigError(
+            f"A job trains an adapter, whose name answers on the served base; method.type is '{config.method.type}'. "
+            "Use a recipe with LoRA, or `tunesmith train` for a whole model.",
+            param="tunesmith.recipe",
+            code="unsupported_method",
+        )
 
 
 def slug(suffix: str) -> str:
@@ -220,21 +258,26 @@ def batch_fields(batch_size: int, recipe: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _as_overrides(fields: Mapping[str, Any]) -> list[str]:
-    # JSON is YAML.
-    return [f"{name}={json.dumps(value)}" for name, value in fields.items()]
-
-
-def _extras(fields: FineTuningFields) -> list[str]:
+def _extras(fields: FineTuningFields) -> dict[str, Any]:
     said = {
-        key.removeprefix(_PREFIX): value
+        key.removeprefix(_PREFIX): _scalar(value)
         for key, value in (fields.metadata or {}).items()
         if key.startswith(_PREFIX) and key != f"{_PREFIX}recipe"
     }
-    for path in (*said, *fields.tunesmith.set):
-        if path.split(".")[0] in _OURS:
+    chosen = {**said, **fields.tunesmith.set}
+    for path in chosen:
+        if path not in _OPEN:
             raise ConfigError(
-                f"'{path}' is set by the request itself and cannot be set again.",
+                f"'{path}' cannot be set by a request. These can: {', '.join(sorted(_OPEN))}.",
                 param=f"tunesmith.set.{path}",
             )
-    return [*(f"{path}={value}" for path, value in said.items()), *_as_overrides(fields.tunesmith.set)]
+    return chosen
+
+
+def _scalar(value: str) -> Any:
+    """What a metadata string stands for: a number, true, false, null, else itself."""
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return parsed if isinstance(parsed, int | float | bool | None) else value

@@ -127,6 +127,11 @@ class JobQueue:
         """
         with self._database.session() as session:
             row = hold_fence(session, job.id, job.fence)
+            if row.wanted != job.wanted:
+                # Resumed, or cancelled after a pause, while the attempt was being stopped: the next look sees it.
+                end_attempt(session, row, "gone")
+                row.state = "queued"
+                return
             tell(session, row, told)
             end_attempt(session, row, state)
             if state in FINAL_STATES:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    make_url,
 )
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -321,12 +322,17 @@ class Database:
                 yield session
         except OperationalError as error:
             raise StorageError(
-                f"The database {self.url} cannot be used: {error.orig}. Free some disk space or check the path."
+                f"The database {_without_password(self.url)} cannot be used: {error.orig}. "
+                "Free some disk space or check the path."
             ) from error
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def _without_password(url: str) -> str:
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:

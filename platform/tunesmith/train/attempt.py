@@ -24,6 +24,7 @@ from tunesmith.jobs.folders import EXPORT, attempt_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.order import AttemptOrder, read_order
 from tunesmith.train.base import hash_tokenizer, settle_base
+from tunesmith.train.cluster import TOO_SMALL
 from tunesmith.train.fit import fit
 from tunesmith.train.prepare import Prepared, prepare
 from tunesmith.train.proof import write_proof
@@ -133,7 +134,7 @@ def _last_word(note: Note) -> Iterator[None]:
                 message=error.message,
                 code=error.code or error.default_code or "training_failed",
                 param=error.param,
-                again=isinstance(error, UnavailableError),
+                again=isinstance(error, UnavailableError) and error.code != TOO_SMALL,
             )
         raise
     except Exception as error:

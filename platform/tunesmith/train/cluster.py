@@ -20,6 +20,8 @@ from tunesmith.errors import UnavailableError
 from tunesmith.stores.platform_file import read_running
 
 _SECONDS_TO_ANSWER = 10
+TOO_SMALL = "cluster_too_small"
+"""Code of the error of a run that the cluster can never hold: to try again is no way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ def check_capacity(
         if needed > held:
             raise UnavailableError(
                 f"{whose} {held:g} {name}s, and {resources.num_workers} workers of {each:g} need {needed:g}. {larger}, "
-                f"or fewer with --set resources.num_workers=N or resources.{name.lower()}s_per_worker=N."
+                f"or fewer with --set resources.num_workers=N or resources.{name.lower()}s_per_worker=N.",
+                code=TOO_SMALL,
             )
 
 
@@ -207,6 +210,23 @@ def _connect(cluster: Cluster, resources: ResourcesConfig, temporary: Path | Non
         # Nothing narrower: Ray raises a bare Exception where a process of its own does not come up.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UnavailableError(f"{cluster.not_joined(reason)} Ray's own words: {log}.") from error
+
+
+def require_cluster(home: Home) -> None:
+    """Knock at the cluster that a run has joined.
+
+    Args:
+        home: the installation.
+
+    Raises:
+        UnavailableError: nothing answers there.
+    """
+    cluster = find_cluster(home)
+    try:
+        if cluster.address is not None:
+            _require_listener(cluster.address)
+    except OSError as error:
+        raise UnavailableError(cluster.not_joined(error.strerror or str(error))) from error
 
 
 def _require_listener(address: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tunesmith.config.home import Home
 from tunesmith.errors import StorageError, TrainingError
 from tunesmith.jobs.events import append_event
-from tunesmith.train.cluster import ray_session, taken_for_now
+from tunesmith.train.cluster import ray_session, require_cluster, taken_for_now
 from tunesmith.train.loop import train_loop_per_worker
 from tunesmith.train.spec import LoopSpec
 
@@ -44,6 +44,8 @@ def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mappin
             wait([running], timeout=_POLL_SECONDS)
             _raise_told(take_in())
     _raise_told(take_in())
+    if running.exception() is not None and not own_cluster:
+        require_cluster(home)  # that it died under the run is no fault of the run
     _raise_failed(spec, running.exception())
 
 

@@ -19,10 +19,12 @@ from tunesmith.records import Job, Lineage, ModelVersion
 from tunesmith.stores.registry import Registry
 
 MANIFEST = "manifest.json"
+_NAME_DIGITS = 10
+"""Of the job's id: a million versions of one suffix meet with a chance of a half."""
 
 
 def version_name(config: TrainConfig, job: Job) -> str:
-    """Name of the version that a job makes: `ft:<base>:<project>:<suffix>:<6 hex>`.
+    """Name of the version that a job makes: `ft:<base>:<project>:<suffix>:<10 hex>`.
 
     Args:
         config: the recipe.
@@ -32,7 +34,7 @@ def version_name(config: TrainConfig, job: Job) -> str:
         The same name whenever it is asked.
     """
     base = Path(base_name(config)).name
-    return f"ft:{base}:{job.project_id}:{config.suffix or config.name}:{_hex(job)[:6]}"
+    return f"ft:{base}:{job.project_id}:{config.suffix or config.name}:{_hex(job)[:_NAME_DIGITS]}"
 
 
 def base_name(config: TrainConfig) -> str:

@@ -18,6 +18,7 @@ from tunesmith.config.train import TrainConfig
 from tunesmith.controller.jobs import JobController, Published
 from tunesmith.errors import DataError, UnavailableError
 from tunesmith.jobs.events import append_event
+from tunesmith.jobs.folders import attempt_folder, job_folder
 from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.requests import JobRequests, new_job_id
 from tunesmith.jobs.store import JobStore
@@ -334,3 +335,57 @@ def test_no_attempt_begins_while_there_is_no_cluster(world: World) -> None:
         world.controller.tick(has_room=False)
     assert (world.job(job).state, world.attempts.started) == ("queued", [f"{job.id}/1"])
     assert world.tick_until(job, "running").fence == 2
+
+
+def test_a_job_that_is_resumed_while_its_attempt_is_being_stopped_goes_on(world: World) -> None:
+    job = world.running()
+    jobs = JobRequests(world.database, "default")
+    jobs.want(job.id, "paused")
+    stop = world.attempts.stop
+
+    def stop_slowly(handle: Mapping[str, Any]) -> None:
+        stop(handle)
+        jobs.want(job.id, "succeeded")
+
+    world.attempts.stop = stop_slowly  # type: ignore[method-assign]
+    world.controller.tick()
+    world.attempts.stop = stop  # type: ignore[method-assign]
+    assert world.tick_until(job, "running").fence == 2
+
+
+def test_a_job_that_nothing_can_be_done_for_gives_its_place_away(tmp_path: Path) -> None:
+    world = World(tmp_path, patience_seconds=0.05)
+
+    def publish(_job: Job) -> str:
+        raise KeyError("prompt_token_ids")
+
+    world.published = publish
+    job = world.running()
+    world.attempts.end(**TRAINED)
+    world.controller.tick()
+    time.sleep(0.1)
+    assert world.tick_until(job, "failed").error_code == "controller_failed"
+
+
+def test_a_job_is_cancelled_also_while_it_is_published(world: World) -> None:
+    def publish(_job: Job) -> str:
+        raise UnavailableError("away")
+
+    world.published = publish
+    job = world.running()
+    world.attempts.end(**TRAINED)
+    world.tick_until(job, "publishing")
+    JobRequests(world.database, "default").want(job.id, "cancelled")
+    world.tick_until(job, "cancelled")
+
+
+def test_an_attempt_that_ended_before_its_handle_was_written_is_not_run_again(world: World) -> None:
+    job = world.tick_until(world.submit(), "queued")
+    begun = JobQueue(world.database, owner="dead", hold_seconds=0).begin_attempt(job)
+    assert begun is not None
+    folder = attempt_folder(job_folder(world.home, begun), 1)
+    folder.mkdir(parents=True)
+    append_event(folder / "events.jsonl", "prepared", **PREPARED)
+    append_event(folder / "events.jsonl", "ended", **TRAINED)
+    world.tick_until(job, "succeeded")
+    assert world.attempts.started == []

@@ -90,6 +90,10 @@ def test_an_odd_batch_has_one_worker(client, database, file_id):
         ({"extra_body": {"tunesmith": {"recipe": "../../secret"}}}, "tunesmith.recipe"),
         ({"extra_body": {"tunesmith": {"set": {"data.path": "/etc/passwd"}}}}, "tunesmith.set.data.path"),
         ({"metadata": {"tunesmith.model": "/etc"}}, "tunesmith.set.model"),
+        ({"extra_body": {"tunesmith": {"set": {"model=/etc #": 1}}}}, "tunesmith.set.model=/etc #"),
+        ({"extra_body": {"tunesmith": {"set": {"method.type": "full"}}}}, "tunesmith.set.method.type"),
+        ({"extra_body": {"tunesmith": {"recipe": "tiny/reader"}}}, "tunesmith.recipe"),
+        ({"metadata": {"tunesmith.schedule": "{a: &a [x, x], b: [*a, *a]}"}}, None),
     ],
 )
 def test_what_is_wrong_is_told_with_its_field(client, file_id, fields, param):
@@ -97,7 +101,8 @@ def test_what_is_wrong_is_told_with_its_field(client, file_id, fields, param):
     with pytest.raises(openai.APIStatusError) as told:
         client.fine_tuning.jobs.create(**asked)
     assert told.value.status_code in (400, 404)
-    assert told.value.param.startswith(param.split(".constrained")[0])
+    assert param is None or told.value.param.startswith(param.split(".constrained")[0])
+    assert "/platform/" not in told.value.message, "no path of the machine"
 
 
 def test_a_file_of_another_purpose_is_refused(client):

@@ -49,10 +49,13 @@ def export(tmp_path: Path) -> Path:
 
 
 def test_name_says_base_project_suffix_and_job(recipe: Recipe) -> None:
-    assert version_name(recipe(), JOB) == "ft:tiny-reader:default:run:abcdef"
-    assert version_name(recipe(model="/models/My-Llama", suffix="hr"), JOB) == "ft:My-Llama:default:hr:abcdef"
+    assert version_name(recipe(), JOB) == "ft:tiny-reader:default:run:abcdef0123"
+    assert (
+        version_name(recipe(model="/models/My-Llama", suffix="hr"), JOB)
+        == "ft:My-Llama:default:hr:abcdef0123"
+    )
     made = recipe(method={"type": "scratch"}, suffix="tiny-reader")
-    assert version_name(made, JOB) == "ft:tiny-reader:default:tiny-reader:abcdef"
+    assert version_name(made, JOB) == "ft:tiny-reader:default:tiny-reader:abcdef0123"
 
 
 def test_base_has_the_name_that_serving_gives_it(recipe: Recipe, tmp_path: Path) -> None:
@@ -61,7 +64,7 @@ def test_base_has_the_name_that_serving_gives_it(recipe: Recipe, tmp_path: Path)
     for written in (f"{tmp_path}/base/", f"{tmp_path}/link", f"{tmp_path}/link/../base"):
         config = recipe(model=written)
         assert base_name(config) == str(tmp_path / "base")
-        assert version_name(config, JOB) == "ft:base:default:run:abcdef"
+        assert version_name(config, JOB) == "ft:base:default:run:abcdef0123"
     assert base_name(recipe(model="tiny-reader/")) == "tiny-reader"
     assert base_name(recipe(model="Qwen/Qwen3-0.6B")) == "Qwen/Qwen3-0.6B"
 
