@@ -30,7 +30,9 @@ REPLICA = "ray::ServeReplica:engine:engine"
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
-    engine = EngineConfig(dtype="float32", max_loras=1, max_lora_rank=8, max_num_seqs=8)
+    engine = EngineConfig(
+        json_whitespace="none", dtype="float32", max_loras=1, max_lora_rank=8, max_num_seqs=8
+    )
     with running_plane(tmp_path_factory.mktemp("plane"), engine) as plane:
         yield plane
 

@@ -35,6 +35,9 @@ class EngineConfig(StrictModel):
     """Largest adapter rank that can be served."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Number format of the weights; `auto` takes bfloat16 on CPU, and what the model says on a GPU."""
+    json_whitespace: Literal["any", "none"] = "any"
+    """White space between the parts of decoded JSON. A model that never leaves it needs `none`; one that has learnt to
+    write `": "` is led astray by that."""
     tool_call_parser: str | None = None
     """vLLM's parser for the tool calls that this model writes (`hermes`, ...). Unset: no tool is ever called."""
     num_threads: int = Field(1, ge=1)

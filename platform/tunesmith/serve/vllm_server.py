@@ -166,8 +166,10 @@ def _engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
         "enable_lora": True,
         "max_loras": engine.max_loras,
         "max_lora_rank": engine.max_lora_rank,
-        # White space between JSON's parts is always allowed by the grammar, and a small model may never leave it.
-        "structured_outputs_config": {"backend": "xgrammar", "disable_any_whitespace": True},
+        "structured_outputs_config": {
+            "backend": "xgrammar",
+            "disable_any_whitespace": engine.json_whitespace == "none",
+        },
     }
     if engine.tool_call_parser:
         kwargs |= {"enable_auto_tool_choice": True, "tool_call_parser": engine.tool_call_parser}
