@@ -75,6 +75,8 @@ class JobsConfig(StrictModel):
     """Jobs that train at once; the others wait in turn, project by project."""
     max_stalled_attempts: int = Field(3, ge=1)
     """Attempts in a row that may be lost without a single new step before the job fails."""
+    max_workers: int = Field(2, ge=1)
+    """Most workers of one job."""
     patience_seconds: float = Field(900, gt=0)
     """How long a step of a job may fail (an engine that is away, a full disk) before the job fails."""
     stand_ins: tuple[str, ...] = ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", "gpt-3.5-turbo")

@@ -276,7 +276,14 @@ class JobController:
             file = attempt_folder(job_folder(self._home, job), attempt.fence) / "events.jsonl"
             batch = read_events(file, attempt.events_cursor)
             if batch.events:
-                jobs.take_in(job.id, job.fence, batch.events, source=attempt.fence, cursor=batch.cursor)
+                jobs.take_in(
+                    job.id,
+                    job.fence,
+                    batch.events,
+                    source=attempt.fence,
+                    start=attempt.events_cursor,
+                    cursor=batch.cursor,
+                )
 
     def _end(self, job: Job) -> None:
         word = self._word(job)
@@ -289,7 +296,7 @@ class JobController:
             self._go_on(job)
         elif word["again"]:
             self._pauses[job.id] = time.monotonic() + _PAUSE_SECONDS
-            self._queue.requeue(job, told=[Told(word["message"], level="warn")])
+            self._queue.requeue(job, told=[Told(word["message"], level="warn")], outcome="waits")
         else:
             self._queue.fail(job, word["message"], code=word["code"], param=word["param"])
 
@@ -308,11 +315,12 @@ class JobController:
         self._queue.requeue(job, told=[lost])
 
     def _stalled_attempts(self, job: Job) -> int:
+        """How many attempts in a row, this one with them, were lost before they got further than those before."""
         jobs = JobStore(self._database, job.project_id)
-        stepped = {metric.fence for metric in jobs.metrics(job.id)}
         count = 0
         for attempt in reversed(jobs.attempts(job.id)):
-            if attempt.fence in stepped:
+            lost = attempt.fence == job.fence or attempt.outcome == "gone"
+            if not lost or attempt.made_progress:
                 break
             count += 1
         return count

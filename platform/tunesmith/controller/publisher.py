@@ -15,6 +15,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
 from tunesmith.controller.jobs import Published
 from tunesmith.controller.parity import prove
+from tunesmith.errors import UnavailableError
 from tunesmith.jobs.folders import EXPORT
 from tunesmith.jobs.store import JobStore
 from tunesmith.records import Job, StepMetrics
@@ -73,9 +74,13 @@ class RegistryPublisher:
             registry=registry,
             hidden=True,
         )
-        if version.kind == "adapter" and same_base(version.base, self._base):
-            compared = prove(version.name, self._home.objects / version.path, client=self._engine)
-            LOG.info("%s: trainer and engine agree on %d tokens", version.name, compared)
+        if not same_base(version.base, self._base):
+            raise UnavailableError(
+                f"{version.name} is trained, but this platform serves {self._base} now, not {version.base}, and cannot "
+                f"prove it. Start it with `tunesmith up --model {version.base}`, and the job ends well."
+            )
+        compared = prove(version.name, self._home.objects / version.path, client=self._engine)
+        LOG.info("%s: trainer and engine agree on %d tokens", version.name, compared)
         files = FileStore(self._database, self._objects, job.project_id)
         results = _result_file(files, job, curve)
         registry.reveal(version.name)

@@ -43,6 +43,7 @@ def build_app(
     embedder: str,
     readiness: Readiness,
     jobs: JobsConfig | None = None,
+    max_lora_rank: int = 64,
 ) -> ASGIApp:
     """Build the gateway.
 
@@ -54,6 +55,7 @@ def build_app(
         embedder: name of the served embedder.
         readiness: what the controller last said.
         jobs: what fine-tuning jobs are made from, and which names the base stands in for.
+        max_lora_rank: largest rank of an adapter that the engine serves.
 
     Returns:
         The app; nothing outside it is touched before its first request.
@@ -82,6 +84,8 @@ def build_app(
             database=database,
             find_file=lambda project_id, file_id: FileStore(database, objects, project_id).get(file_id),
             recipe=jobs.recipe,
+            max_rank=max_lora_rank,
+            max_workers=jobs.max_workers,
         ),
         embedding_routes(authenticate=authenticate, embedder=embedder, upstream=upstream, metrics=metrics),
         chat_routes(

@@ -15,6 +15,7 @@ from tunesmith.gateway.fine_tuning_request import (
     chosen_hyperparameters,
     recipe_for,
     refuse_what_is_not_there,
+    require_servable,
 )
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.paging import PageFields, page_object, read_page
@@ -56,7 +57,14 @@ class FindFile(Protocol):
 
 
 def fine_tuning_routes(
-    *, authenticate: Authenticator, names: Names, database: Database, find_file: FindFile, recipe: str
+    *,
+    authenticate: Authenticator,
+    names: Names,
+    database: Database,
+    find_file: FindFile,
+    recipe: str,
+    max_rank: int,
+    max_workers: int,
 ) -> APIRouter:
     """The fine-tuning resource.
 
@@ -66,6 +74,8 @@ def fine_tuning_routes(
         database: keeps the jobs.
         find_file: looks a training file up.
         recipe: recipe of a job that names none.
+        max_rank: largest rank that the engine serves.
+        max_workers: most workers of one job.
 
     Returns:
         Its routes.
@@ -78,6 +88,7 @@ def fine_tuning_routes(
         _require_training_file(find_file, project_id, fields.training_file)
         job_id = new_job_id()
         config = recipe_for(fields, job_id=job_id, base=base, default_recipe=recipe)
+        require_servable(config, max_rank=max_rank, max_workers=max_workers)
         request = fields.model_dump(mode="json", exclude_unset=True, exclude={"tunesmith"})
         request["hyperparameters"] = chosen_hyperparameters(fields).model_dump()
         jobs = JobRequests(database, project_id)

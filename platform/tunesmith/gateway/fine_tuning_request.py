@@ -215,6 +215,31 @@ def _require_adapter(config: TrainConfig) -> None:
         )
 
 
+def require_servable(config: TrainConfig, *, max_rank: int, max_workers: int) -> None:
+    """Refuse what would be trained for hours and then could not be served, or held.
+
+    Args:
+        config: the recipe.
+        max_rank: largest rank that the engine serves.
+        max_workers: most workers of one job.
+
+    Raises:
+        ConfigError: names the field and the most it may be.
+    """
+    if isinstance(config.method, LoraConfig) and config.method.rank > max_rank:
+        raise ConfigError(
+            f"method.rank={config.method.rank} is more than the engine serves. Use {max_rank} or less, or start the "
+            "platform with more (engine.max_lora_rank).",
+            param="tunesmith.set.method.rank",
+        )
+    if config.resources.num_workers > max_workers:
+        raise ConfigError(
+            f"resources.num_workers={config.resources.num_workers} is more than a job may have. Use {max_workers} or "
+            "less, or start the platform with more (jobs.max_workers).",
+            param="tunesmith.set.resources.num_workers",
+        )
+
+
 def slug(suffix: str) -> str:
     """Turn a suffix into what a version's name may hold.
 

@@ -138,17 +138,18 @@ class JobQueue:
                 finish(session, row, state)
             row.state = state
 
-    def requeue(self, job: Job, *, told: Sequence[Told]) -> None:
+    def requeue(self, job: Job, *, told: Sequence[Told], outcome: str = "gone") -> None:
         """Have a job whose attempt is gone wait for the next one; it may be made on another day, elsewhere.
 
         Args:
             job: the job as it was seen.
             told: what to tell its owner.
+            outcome: `gone` where it was lost, `waits` where it met no cluster.
         """
         with self._database.session() as session:
             row = hold_fence(session, job.id, job.fence)
             tell(session, row, told)
-            end_attempt(session, row, "gone")
+            end_attempt(session, row, outcome)
             row.state = "queued"
 
     def keep_handle(self, job: Job, handle: Mapping[str, Any]) -> None:

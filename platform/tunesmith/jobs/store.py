@@ -33,13 +33,15 @@ class Attempt:
         job_id: the job.
         fence: its number; rises with each attempt.
         events_cursor: byte offset up to which its events are taken in.
-        outcome: `succeeded`, `failed` or `cancelled`; None while it runs, and where it was killed.
+        outcome: a final state, `paused`, `gone` where it was lost, `waits` where it met no cluster; None while it runs.
+        made_progress: whether it measured a step that no attempt before it had measured.
     """
 
     job_id: str
     fence: int
     events_cursor: int
     outcome: str | None
+    made_progress: bool = False
 
 
 class JobStore:
@@ -111,6 +113,7 @@ class JobStore:
         events: Sequence[Mapping[str, Any]],
         *,
         source: int | None = None,
+        start: int = 0,
         cursor: int = 0,
     ) -> None:
         """Take in what an attempt noted, and how far it was read, in one transaction: each event counts once.
@@ -123,6 +126,7 @@ class JobStore:
             fence: the writer's fence.
             events: as noted, in order.
             source: fence of the attempt whose events these are; the writer's own if unset.
+            start: byte offset at which they begin; where another reader was faster, nothing is taken in.
             cursor: byte offset up to which the source's events are taken in.
 
         Raises:
@@ -132,7 +136,7 @@ class JobStore:
         with self._database.session() as session:
             row = hold_fence(session, job_id, fence)
             attempt = session.get_one(AttemptRow, (job_id, source), populate_existing=True)
-            if cursor and cursor <= attempt.events_cursor:
+            if cursor and start != attempt.events_cursor:
                 return  # another controller was faster
             tell(
                 session, row, [what for event in events if (what := self._take(session, row, source, event))]
@@ -144,6 +148,7 @@ class JobStore:
             metric = StepMetrics(row.id, event["step"], source, event["values"])
             if not record_step(session, metric, row.project_id):
                 return None
+            session.get_one(AttemptRow, (row.id, source)).made_progress = True
         return tell_of(event)
 
     def set_state(
@@ -229,7 +234,7 @@ class JobStore:
         )
         with self._database.session() as session:
             return [
-                Attempt(row.job_id, row.fence, row.events_cursor, row.outcome)
+                Attempt(row.job_id, row.fence, row.events_cursor, row.outcome, row.made_progress)
                 for row in session.scalars(query)
             ]
 

@@ -180,6 +180,7 @@ class AttemptRow(Base):
     outcome: Mapped[str | None]
     events_cursor: Mapped[int] = mapped_column(default=0)
     handle: Mapped[dict[str, Any] | None]
+    made_progress: Mapped[bool] = mapped_column(default=False)
 
 
 class MetricRow(Base):

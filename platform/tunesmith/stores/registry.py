@@ -136,6 +136,9 @@ class Registry:
             alias: its new state.
         """
         with self._database.session() as session:
+            row = session.get(AliasRow, (self._project_id, alias.name))
+            if row is not None and _to_alias(row) == alias:
+                return
             self._point(session, alias)
             moves = self._moves(session, alias.name)
             session.add(

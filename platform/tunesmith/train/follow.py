@@ -53,7 +53,9 @@ class Follower:
         batch = read_events(attempt_folder(self._job_folder, self._job.fence) / "events.jsonl", self._cursor)
         if not batch.events:
             return None
-        self._jobs.take_in(self._job.id, self._job.fence, batch.events, cursor=batch.cursor)
+        self._jobs.take_in(
+            self._job.id, self._job.fence, batch.events, start=self._cursor, cursor=batch.cursor
+        )
         self._cursor = batch.cursor
         for event in batch.events:
             self._watcher.event(event)
@@ -66,5 +68,10 @@ class Follower:
                 file = attempt_folder(self._job_folder, attempt.fence) / "events.jsonl"
                 batch = read_events(file, attempt.events_cursor)
                 self._jobs.take_in(
-                    self._job.id, self._job.fence, batch.events, source=attempt.fence, cursor=batch.cursor
+                    self._job.id,
+                    self._job.fence,
+                    batch.events,
+                    source=attempt.fence,
+                    start=attempt.events_cursor,
+                    cursor=batch.cursor,
                 )

@@ -117,10 +117,14 @@ def _place(export: Path, folder: Path, version: ModelVersion) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(export, partial, ignore=shutil.ignore_patterns("README.md", "*.bin", "*.pt", "*.pth"))
     _settle_config(partial, version)
-    files = {path.name: _describe(path) for path in sorted(partial.iterdir())}
+    files = {
+        str(path.relative_to(partial)): _describe(path)
+        for path in sorted(partial.rglob("*"))
+        if path.is_file()
+    }
     manifest = {"name": version.name, "base": version.base, "kind": version.kind, "files": files}
     _write_json(partial / MANIFEST, manifest | {"lineage": asdict(version.lineage)})
-    for path in (*partial.iterdir(), partial):
+    for path in (*partial.rglob("*"), partial):
         _sync(path)
     partial.replace(folder)
     _sync(folder.parent)

@@ -389,3 +389,16 @@ def test_an_attempt_that_ended_before_its_handle_was_written_is_not_run_again(wo
     append_event(folder / "events.jsonl", "ended", **TRAINED)
     world.tick_until(job, "succeeded")
     assert world.attempts.started == []
+
+
+def test_attempts_that_only_repeat_what_was_done_end_the_job(world: World) -> None:
+    job = world.running()
+    world.attempts.steps(1, 2)
+    for _ in range(12):
+        world.attempts.end()
+        world.controller.tick()
+        world.controller.tick()
+        if world.attempts.living:
+            world.attempts.steps(1, 2)
+    assert world.job(job).error_code == "attempts_lost"
+    assert len(world.attempts.started) == world.config.max_stalled_attempts + 1

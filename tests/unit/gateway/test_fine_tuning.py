@@ -93,6 +93,11 @@ def test_an_odd_batch_has_one_worker(client, database, file_id):
         ({"extra_body": {"tunesmith": {"set": {"model=/etc #": 1}}}}, "tunesmith.set.model=/etc #"),
         ({"extra_body": {"tunesmith": {"set": {"method.type": "full"}}}}, "tunesmith.set.method.type"),
         ({"extra_body": {"tunesmith": {"recipe": "tiny/reader"}}}, "tunesmith.recipe"),
+        ({"metadata": {"tunesmith.method.rank": "128"}}, "tunesmith.set.method.rank"),
+        (
+            {"extra_body": {"tunesmith": {"set": {"resources.num_workers": 4, "micro_batch_size": 2}}}},
+            "tunesmith.set.resources.num_workers",
+        ),
         ({"metadata": {"tunesmith.schedule": "{a: &a [x, x], b: [*a, *a]}"}}, None),
     ],
 )

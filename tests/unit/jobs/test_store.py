@@ -127,7 +127,9 @@ def test_cursor_is_stored_with_what_it_stands_for(jobs: JobStore) -> None:
     first = _begin(jobs)
     jobs.take_in(first.id, first.fence, _steps(first, 1, loss=1.0), cursor=40)
     second = _begin(jobs)
-    jobs.take_in(second.id, second.fence, _steps(second, 2, loss=1.0), source=first.fence, cursor=80)
+    jobs.take_in(
+        second.id, second.fence, _steps(second, 2, loss=1.0), source=first.fence, start=40, cursor=80
+    )
     assert [attempt.events_cursor for attempt in jobs.attempts(first.id)] == [80, 0]
 
 
@@ -148,3 +150,22 @@ def test_jobs_of_another_project_are_not_seen(tmp_path: Path) -> None:
 def test_unknown_job_is_told(jobs: JobStore) -> None:
     with pytest.raises(NotFoundError, match="jobs ls"):
         jobs.job("nothing")
+
+
+def test_two_readers_of_one_file_tell_nothing_twice(jobs: JobStore) -> None:
+    job = _begin(jobs)
+    checkpoint = {"type": "checkpoint", "step": 1}
+    jobs.take_in(job.id, job.fence, [checkpoint], start=0, cursor=10)
+    jobs.take_in(job.id, job.fence, [checkpoint, *_steps(job, 2, loss=1.0)], start=0, cursor=20)
+    assert jobs.attempts(job.id)[0].events_cursor == 10
+    assert jobs.metrics(job.id) == []
+    jobs.take_in(job.id, job.fence, _steps(job, 2, loss=1.0), start=10, cursor=20)
+    assert len(jobs.metrics(job.id)) == 1
+
+
+def test_progress_is_a_step_that_nobody_had_measured(jobs: JobStore) -> None:
+    first = _begin(jobs)
+    jobs.take_in(first.id, first.fence, _steps(first, 1, 2, loss=1.0))
+    second = _begin(jobs)
+    jobs.take_in(second.id, second.fence, _steps(second, 1, 2, loss=1.0))
+    assert [attempt.made_progress for attempt in jobs.attempts(first.id)] == [True, False]

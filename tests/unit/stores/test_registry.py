@@ -71,3 +71,8 @@ def test_a_hidden_version_is_seen_by_engines_alone(registry: Registry) -> None:
     assert registry.version("ft:one", hidden=True).name == "ft:one"
     registry.reveal("ft:one")
     assert [version.name for version in registry.versions()] == ["ft:one"]
+
+
+def test_an_alias_set_to_what_it_is_has_not_moved(registry: Registry) -> None:
+    _point(registry, "one", "two", "two")
+    assert registry.roll_back("support").model == "one"
