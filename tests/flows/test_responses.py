@@ -12,6 +12,7 @@ from tiny_llama import make_adapter
 
 from conftest import LivePlatform
 from tunesmith.assets import model_source
+from tunesmith.config.evaluate import HOUSE_INSTRUCTIONS
 from tunesmith.records import DEFAULT_PROJECT, Lineage, ModelVersion
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.documents import DocumentCatalog, document_file_id
@@ -30,8 +31,11 @@ SEARCH = {"type": "file_search", "vector_store_ids": [STORE]}
 RESULTS = ["file_search_call.results"]
 
 
-class Verdict(BaseModel):
-    known: bool
+class House(BaseModel):
+    """The form that the instructions ask for, and the schema enforces."""
+
+    answer: str | None
+    sources: list[int]
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +159,15 @@ def test_limits_schemas_and_refusals(live: LivePlatform) -> None:
     assert cut.status == "incomplete"
     assert cut.incomplete_details.reason == "max_output_tokens"
     parsed = client.responses.parse(
-        model=BASE, input=QUESTION, temperature=0, text_format=Verdict, max_output_tokens=100
+        model=BASE,
+        instructions=HOUSE_INSTRUCTIONS,
+        input=QUESTION,
+        temperature=0,
+        tools=[SEARCH],
+        text_format=House,
+        max_output_tokens=100,
     )
-    assert isinstance(parsed.output_parsed.known, bool)
+    assert parsed.output_parsed.sources == [1]
     for stream in (False, True):
         with pytest.raises(openai.BadRequestError) as long:
             client.responses.create(model=BASE, input="leave " * 5000, stream=stream)

@@ -467,7 +467,8 @@ class ConversationMaker:
     def _other_relation(self, known: Fact) -> tuple[str, Relation]:
         relation = known.relation
         if relation.subject is None:
-            return self._other_entity(known)
+            # Whatever else may be asked of a known thing: that the sources speak of it is no answer.
+            return known.entity, self._rng.choice(self._by_kind["listed"])
         if relation.subject == EVENT and self._rng.random() < 0.5:
             # As near as can be: how many Xs it has is said, how many Ys is asked.
             return known.entity, self._events.relation(like=relation)

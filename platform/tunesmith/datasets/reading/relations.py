@@ -78,7 +78,20 @@ def all_options(relations: Sequence[Relation]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(option) for options in choices for option in options))
 
 
-_WRITTEN = ("world.yaml", "workplace.yaml", "organisations.yaml", "rules.yaml", "things.yaml")
+_WRITTEN = tuple(
+    f"{name}.yaml"
+    for name in (
+        "world",
+        "workplace",
+        "organisations",
+        "rules",
+        "things",
+        "staff",
+        "plant",
+        "office",
+        "duties",
+    )
+)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
