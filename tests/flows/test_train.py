@@ -121,7 +121,7 @@ def _assert_one_loadable_version(home: Path, base: Path) -> None:
 
     (version,) = Registry(open_home_database(Home(home)), "default").versions()
     folder = Home(home).objects / version.path
-    assert version.name == f"ft:{base.name}:default:lamp:{version.lineage.job_id[6:12]}"
+    assert version.name == f"ft:{base.name}:default:lamp:{version.lineage.job_id[6:16]}"
     assert version.lineage.base == str(base)
     assert not [path for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".pth", ".pkl")]
     tokenizer = AutoTokenizer.from_pretrained(folder)
