@@ -21,6 +21,9 @@ ATTEMPT = "TUNESMITH_ATTEMPT"
 _GRACE_SECONDS = 8.0
 """What does not leave in this time is killed; it goes on from its checkpoint all the same."""
 
+_ROUNDS = 5
+"""A process that is being ended may just have started another; one that nothing ends must not hold us up."""
+
 Start = Callable[[Sequence[str], Mapping[str, str], Path], int]
 """Starts a command with these variables and this log in a session of its own; returns its process id."""
 
@@ -83,8 +86,29 @@ class ProcessRunner:
         """
         if self.is_alive(handle):
             _end([psutil.Process(handle["pid"])], _GRACE_SECONDS)
-        left = [p for p in psutil.process_iter() if _environment(p).get(ATTEMPT) == handle["attempt"]]
-        _end([process for process in left if process.pid != os.getpid()], 3.0)
+        for _ in range(_ROUNDS):
+            left = _carrying(handle["attempt"])
+            if not left:
+                return
+            _end(left, 3.0)
+
+
+def _carrying(attempt: str) -> list[psutil.Process]:
+    """The living processes of an attempt, but for the caller."""
+    return [
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid()
+        and _environment(process).get(ATTEMPT) == attempt
+        and _is_living(process)
+    ]
+
+
+def _is_living(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _handle(pid: int, attempt: str) -> Mapping[str, Any]:
@@ -97,7 +121,7 @@ def _handle(pid: int, attempt: str) -> Mapping[str, Any]:
 
 def _is_driver(process: psutil.Process, folder: Path) -> bool:
     try:
-        return str(folder) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
+        return str(folder) in process.cmdline() and _is_living(process)
     except psutil.Error:
         return False
 
