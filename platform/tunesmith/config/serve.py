@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tunesmith.config.strict import StrictModel
 
@@ -83,12 +83,49 @@ class JobsConfig(StrictModel):
     """Names of hosted models for which the served base stands in, so that programs run unchanged."""
 
 
+class BaseConfig(StrictModel):
+    """One served base in a cluster: a RayService of its own."""
+
+    model: str
+    """Base model: a shipped one, a folder of the image, or a Hugging Face name."""
+    worker_group: str | None = None
+    """Worker group of the engine's replicas; unset: the first with GPUs, else the first."""
+    min_replicas: int = Field(1, ge=0)
+    """Fewest replicas of the engine; 0 lets it go to sleep, and the next request wait for it."""
+    max_replicas: int = Field(1, ge=1)
+    """Most replicas of the engine."""
+    target_ongoing_requests: float = Field(16, gt=0)
+    """Requests in a replica, queued or decoding, above which another replica is asked for."""
+    tensor_parallel_size: int = Field(1, ge=1)
+    """GPUs that share each layer; at best all on one node."""
+    pipeline_parallel_size: int = Field(1, ge=1)
+    """Groups of layers, each on GPUs of its own, also over nodes."""
+    engine: EngineConfig | None = None
+    """Knobs of its engine; unset: the platform's."""
+
+    @model_validator(mode="after")
+    def _replicas_are_ordered(self) -> BaseConfig:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"bases.{self.model}: min_replicas={self.min_replicas} is more than "
+                f"max_replicas={self.max_replicas}. Raise max_replicas"
+            )
+        return self
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica, where it runs on GPUs."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size
+
+
 class ServeConfig(StrictModel):
-    """The platform on one machine."""
+    """The platform on one machine, and what a cluster serves."""
 
     verb: Literal["serve"] = "serve"
     model: str = "tiny-reader"
     """Base model: a shipped one, a folder, or a Hugging Face name."""
+    bases: tuple[BaseConfig, ...] = ()
+    """In a cluster: the bases that are served. Unset: `model`, once."""
     port: int = Field(8000, ge=0, le=65535)
     """Port of the gateway on 127.0.0.1; 0 takes a free one."""
     embedder: str = "all-MiniLM-L6-v2"
@@ -105,3 +142,16 @@ class ServeConfig(StrictModel):
     """Fine-tuning jobs."""
     ready_timeout_seconds: float = Field(300, gt=0)
     """How long `up` waits until everything answers."""
+
+    @model_validator(mode="after")
+    def _bases_differ(self) -> ServeConfig:
+        names = [base.model for base in self.bases]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f'bases: "{twice[0]}" stands there twice. Raise its max_replicas instead')
+        return self
+
+    @property
+    def served_bases(self) -> tuple[BaseConfig, ...]:
+        """What a cluster serves."""
+        return self.bases or (BaseConfig(model=self.model),)

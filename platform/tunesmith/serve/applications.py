@@ -13,8 +13,10 @@ from typing import Any
 
 from tunesmith.assets import model_source
 from tunesmith.config.home import Home
-from tunesmith.config.serve import ServeConfig
-from tunesmith.serve.options import AnswerOptions, EmbedderOptions, EngineOptions
+from tunesmith.config.serve import BaseConfig, ServeConfig
+from tunesmith.serve.options import AnswerOptions, EmbedderOptions, EngineOptions, ReplicaOptions
+
+_LOGGING = {"logging_config": {"log_level": "WARNING", "enable_access_log": False}}
 
 ENGINE = "engine"
 """Name of the application, of its deployment and of its route."""
@@ -38,13 +40,52 @@ def serve_applications(
     Returns:
         A document in the schema of `PUT /api/serve/applications/`, JSON-ready.
     """
+    return {
+        "proxy_location": "HeadOnly",
+        "http_options": {"host": "127.0.0.1", "port": http_port},
+        **_LOGGING,
+        "applications": _applications(
+            config, BaseConfig(model=config.model), ReplicaOptions(), home=home, milvus_uri=milvus_uri
+        ),
+    }
+
+
+def cluster_applications(
+    config: ServeConfig, base: BaseConfig, *, home: Home, milvus_uri: str, gpu: bool
+) -> dict[str, Any]:
+    """Describe what the RayService of one base runs: the same applications as on one machine.
+
+    Args:
+        config: the platform's knobs.
+        base: the base.
+        home: the installation, as the pods see it.
+        milvus_uri: the running Milvus; `config.milvus_uri` wins.
+        gpu: whether its worker group has GPUs.
+
+    Returns:
+        A `serveConfigV2`. Proxies run on every node that has a replica, and listen to the pod network.
+    """
+    replicas = ReplicaOptions(gpu=gpu, **base.model_dump(include=set(ReplicaOptions.model_fields) - {"gpu"}))
+    return {
+        "proxy_location": "EveryNode",
+        "http_options": {"host": "0.0.0.0", "port": 8000},
+        **_LOGGING,
+        "applications": _applications(config, base, replicas, home=home, milvus_uri=milvus_uri),
+    }
+
+
+def _applications(
+    config: ServeConfig, base: BaseConfig, replicas: ReplicaOptions, *, home: Home, milvus_uri: str | None
+) -> list[dict[str, Any]]:
     cpus = config.budget.retrieval_cpus / 2
+    knobs = base.engine or config.engine
     engine = EngineOptions(
-        model=config.model,
-        source=model_source(config.model),
+        model=base.model,
+        source=model_source(base.model),
         home_root=str(home.root),
         num_cpus=config.budget.engine_cpus,
-        engine=config.engine,
+        engine=knobs,
+        replicas=replicas,
     )
     embedder = EmbedderOptions(model=config.embedder, num_cpus=cpus)
     answer = AnswerOptions(
@@ -54,17 +95,12 @@ def serve_applications(
         num_cpus=cpus,
         retrieval=config.retrieval,
     )
-    environment = _environment(config.engine.num_threads)
-    return {
-        "proxy_location": "HeadOnly",
-        "http_options": {"host": "127.0.0.1", "port": http_port},
-        "logging_config": {"log_level": "WARNING", "enable_access_log": False},
-        "applications": [
-            _application(ENGINE, "tunesmith.serve.engine:build", engine.model_dump(), environment),
-            _application(EMBED, "tunesmith.serve.embedder:build", embedder.model_dump(), environment),
-            _application(ANSWER, "tunesmith.serve.answer:build", answer.model_dump(), environment),
-        ],
-    }
+    environment = _environment(knobs.num_threads)
+    return [
+        _application(ENGINE, "tunesmith.serve.engine:build", engine.model_dump(), environment),
+        _application(EMBED, "tunesmith.serve.embedder:build", embedder.model_dump(), environment),
+        _application(ANSWER, "tunesmith.serve.answer:build", answer.model_dump(), environment),
+    ]
 
 
 def _application(

@@ -66,13 +66,55 @@ def build(args: dict[str, Any]) -> Application:
         The application.
     """
     options = EngineOptions.model_validate(args)
-    gpu = has_gpu()
+    gpu = has_gpu() if options.replicas.gpu is None else options.replicas.gpu
     deployment = serve.deployment(
         Engine,
         name=ENGINE,
         max_ongoing_requests=options.engine.max_num_seqs * 8,
         health_check_timeout_s=60,
         ray_actor_options={"num_cpus": options.num_cpus},
-        placement_group_bundles=[{"CPU": options.num_cpus, **({"GPU": 1} if gpu else {})}],
+        placement_group_bundles=replica_bundles(options, gpu=gpu),
+        placement_group_strategy="PACK",
+        **replica_count(options),
     )
     return deployment.bind(options, gpu=gpu)
+
+
+def replica_bundles(options: EngineOptions, *, gpu: bool) -> list[dict[str, float]]:
+    """What a replica holds: one bundle a GPU, packed onto as few nodes as can be; the first one is the replica's own.
+
+    Args:
+        options: the engine.
+        gpu: whether it runs on GPUs.
+
+    Returns:
+        Bundles of a placement group.
+    """
+    if not gpu:
+        return [{"CPU": options.num_cpus}]
+    gpus = options.replicas.tensor_parallel_size * options.replicas.pipeline_parallel_size
+    return [{"CPU": options.num_cpus, "GPU": 1.0}, *({"GPU": 1.0} for _ in range(gpus - 1))]
+
+
+def replica_count(options: EngineOptions) -> dict[str, Any]:
+    """A fixed number of replicas, or bounds and what drives them: requests in a replica, waiting ones with them.
+
+    Args:
+        options: the engine.
+
+    Returns:
+        Options of the deployment.
+    """
+    replicas = options.replicas
+    if replicas.min_replicas == replicas.max_replicas:
+        return {"num_replicas": replicas.max_replicas}
+    return {
+        "autoscaling_config": {
+            "min_replicas": replicas.min_replicas,
+            "max_replicas": replicas.max_replicas,
+            "target_ongoing_requests": replicas.target_ongoing_requests,
+            # A model takes minutes to load: what was started for a burst stays for the next one.
+            "upscale_delay_s": 10,
+            "downscale_delay_s": 300,
+        }
+    }

@@ -9,6 +9,23 @@ from tunesmith.config.serve import EngineConfig, RetrievalConfig
 from tunesmith.config.strict import StrictModel
 
 
+class ReplicaOptions(StrictModel):
+    """How many replicas of an engine there are, and over how many GPUs each spans."""
+
+    min_replicas: int = 1
+    """Fewest."""
+    max_replicas: int = 1
+    """Most."""
+    target_ongoing_requests: float = 16
+    """Requests in a replica above which another is asked for."""
+    tensor_parallel_size: int = 1
+    """GPUs that share each layer."""
+    pipeline_parallel_size: int = 1
+    """Groups of layers."""
+    gpu: bool | None = None
+    """Whether it runs on GPUs; None: looks whether the cluster has one, which one that scales from zero has not yet."""
+
+
 class EngineOptions(StrictModel):
     """One vLLM engine: a base model and the adapters registered for it."""
 
@@ -22,6 +39,8 @@ class EngineOptions(StrictModel):
     """Logical CPUs of the replica."""
     engine: EngineConfig
     """Knobs of vLLM."""
+    replicas: ReplicaOptions = ReplicaOptions()
+    """Replicas and their GPUs."""
 
     @property
     def home(self) -> Home:

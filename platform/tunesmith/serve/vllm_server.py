@@ -174,7 +174,12 @@ def _engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
     if engine.tool_call_parser:
         kwargs |= {"enable_auto_tool_choice": True, "tool_call_parser": engine.tool_call_parser}
     if gpu:
-        return {**kwargs, "gpu_memory_utilization": engine.gpu_memory_utilization}
+        return {
+            **kwargs,
+            "gpu_memory_utilization": engine.gpu_memory_utilization,
+            "tensor_parallel_size": options.replicas.tensor_parallel_size,
+            "pipeline_parallel_size": options.replicas.pipeline_parallel_size,
+        }
     return {
         **kwargs,
         "enforce_eager": True,

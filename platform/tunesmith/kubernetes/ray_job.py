@@ -1,0 +1,156 @@
+"""A RayJob: one run, in a cluster of its own that goes when it ends."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tunesmith.config.clusters import TrainingShape, Workspace
+from tunesmith.config.train import ResourcesConfig
+from tunesmith.kubernetes.names import common_labels
+from tunesmith.kubernetes.placement import Placement, place_workers
+from tunesmith.kubernetes.ray_cluster import GroupSize, cluster_spec, fill_pod
+from tunesmith.kubernetes.templates import ClusterTemplates
+
+API_VERSION = "ray.io/v1"
+"""Group and version of KubeRay's kinds."""
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""Kueue's label: the local queue that admits the job."""
+PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
+"""Kueue's label: how much it matters."""
+
+_SECONDS_OBJECT_STAYS = 24 * 3600
+"""How long the RayJob itself is kept after its cluster: its status says how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What shall run.
+
+    Attributes:
+        name: name of the RayJob, and submission id on Ray.
+        command: program and arguments; it runs on the head.
+        resources: what its workers need.
+        labels: go onto the RayJob and all its pods.
+        environment: variables of all its pods.
+        config_map: a ConfigMap to mount into every pod, if there is one.
+        mount: where to mount it.
+        retries: new clusters after a failure; the shape's own if None.
+    """
+
+    name: str
+    command: Sequence[str]
+    resources: ResourcesConfig
+    labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    config_map: str | None = None
+    mount: str | None = None
+    retries: int | None = None
+
+
+def ray_job(run: Run, templates: ClusterTemplates, *, workspace: Workspace, release: str) -> dict[str, Any]:
+    """Describe the RayJob of a run.
+
+    Args:
+        run: what shall run.
+        templates: the chart's pod templates.
+        workspace: the namespace and its queue.
+        release: name of the release.
+
+    Returns:
+        The object.
+
+    Raises:
+        ConfigError: no worker group can hold it.
+    """
+    shape = templates.config.training
+    placement = place_workers(run.resources, shape.worker_groups)
+    labels = {**common_labels(release), **run.labels}
+    cluster = cluster_spec(
+        templates,
+        shape,
+        [GroupSize.fixed(placement.group, placement.replicas)],
+        labels=labels,
+        environment={**_collective_environment(run.resources, placement), **run.environment},
+    )
+    if run.config_map and run.mount:
+        for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+            _mount(group["template"], run.config_map, run.mount)
+    queue = workspace.queue or shape.queue
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "RayJob",
+        "metadata": {
+            "name": run.name,
+            "namespace": workspace.namespace,
+            "labels": {**labels, **_queue_labels(shape, queue)},
+        },
+        "spec": {
+            "jobId": run.name,
+            "entrypoint": shlex.join(run.command),
+            "submissionMode": "K8sJobMode",
+            "submitterPodTemplate": fill_pod(templates.pod(shape.submitter.template), labels, {}),
+            "backoffLimit": shape.backoff_limit if run.retries is None else run.retries,
+            **(
+                {"activeDeadlineSeconds": shape.active_deadline_seconds}
+                if shape.active_deadline_seconds
+                else {}
+            ),
+            **_end_of_life(shape, queued=queue is not None),
+            "rayClusterSpec": cluster,
+        },
+    }
+
+
+def _queue_labels(shape: TrainingShape, queue: str | None) -> dict[str, str]:
+    if queue is None:
+        return {}
+    priority = {PRIORITY_LABEL: shape.priority_class_name} if shape.priority_class_name else {}
+    return {QUEUE_LABEL: queue, **priority}
+
+
+def _end_of_life(shape: TrainingShape, *, queued: bool) -> dict[str, Any]:
+    """What goes when.
+
+    GPUs go at once. The head stays for a while, for whoever wants Ray's logs; the object stays a day. Kueue admits a
+    job by taking back its `suspend`, and the operator takes no `suspend` beside deletion rules: there the whole
+    cluster goes after the same while.
+    """
+    ttl = shape.ttl_seconds_after_finished
+    if queued:
+        return {"suspend": True, "shutdownAfterJobFinishes": True, "ttlSecondsAfterFinished": ttl}
+    ends = [{"jobStatus": "SUCCEEDED"}, {"jobStatus": "FAILED"}]
+    workers = [] if shape.autoscaling else [_rule("DeleteWorkers", end, 0) for end in ends]
+    # The operator gives up on a job (a deadline, a head that never comes) without a word of Ray's.
+    ends.append({"jobDeploymentStatus": "Failed"})
+    clusters = [_rule("DeleteCluster", end, ttl) for end in ends]
+    objects = [_rule("DeleteSelf", end, ttl + _SECONDS_OBJECT_STAYS) for end in ends]
+    return {"deletionStrategy": {"deletionRules": [*workers, *clusters, *objects]}}
+
+
+def _rule(policy: str, end: Mapping[str, str], ttl_seconds: int) -> dict[str, Any]:
+    return {"policy": policy, "condition": {**end, "ttlSeconds": ttl_seconds}}
+
+
+def _collective_environment(resources: ResourcesConfig, placement: Placement) -> dict[str, str]:
+    """Variables of NCCL, where GPUs talk to each other."""
+    if not resources.gpus_per_worker or resources.num_workers == 1:
+        return {}
+    several_nodes = placement.replicas * placement.group.num_of_hosts > 1
+    return {
+        "NCCL_DEBUG": "WARN",
+        # A lost peer is an error within minutes, not a run that waits for ever holding its GPUs.
+        "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
+        # Within a pod peers meet in /dev/shm; between pods on what is neither loopback nor a bridge.
+        **({"NCCL_SOCKET_IFNAME": "^lo,docker"} if several_nodes else {}),
+    }
+
+
+def _mount(template: dict[str, Any], config_map: str, path: str) -> None:
+    template["spec"].setdefault("volumes", []).append(
+        {"name": "tunesmith-run", "configMap": {"name": config_map}}
+    )
+    mounts = template["spec"]["containers"][0].setdefault("volumeMounts", [])
+    mounts.append({"name": "tunesmith-run", "mountPath": path, "readOnly": True})
