@@ -155,6 +155,14 @@ class UnavailableError(PlatformError):
     default_code = "unavailable"
 
 
+class LimitError(PlatformError):
+    """A project has as much of something as it may have at once; more is possible when some of it has ended."""
+
+    http_status = 429
+    type = "rate_limit_error"
+    default_code = "limit_reached"
+
+
 class SlowError(PlatformError):
     """A part that should answer took too long."""
 

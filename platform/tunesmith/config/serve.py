@@ -73,6 +73,8 @@ class JobsConfig(StrictModel):
     """Recipe that a job is made from; the request's hyperparameters are laid over it."""
     max_running: int = Field(1, ge=1)
     """Jobs that train at once; the others wait in turn, project by project."""
+    max_active_per_project: int = Field(50, ge=1)
+    """Jobs of one project that have not ended; a further one is refused with 429."""
     max_stalled_attempts: int = Field(3, ge=1)
     """Attempts in a row that may be lost without a single new step before the job fails."""
     max_workers: int = Field(2, ge=1)

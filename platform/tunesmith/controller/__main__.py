@@ -54,7 +54,8 @@ def main() -> None:
     if platform is None:
         sys.exit(f"{home.platform_file} does not exist. `tunesmith up` writes it and starts the controller.")
     with _only_one(home):
-        build_controller(platform).run(_stop_on_signal())
+        if not build_controller(platform).run(_stop_on_signal()):
+            sys.exit(1)
 
 
 def build_controller(platform: RunningPlatform) -> Controller:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-from tunesmith.errors import PlatformError
+from tunesmith.controller.edge import going_on
 from tunesmith.stores.database import Database
 from tunesmith.stores.expiry import purge_expired, sweep_orphans
 from tunesmith.stores.objects import ObjectStore
@@ -38,10 +38,8 @@ class Housekeeper:
             stop: set by a signal.
         """
         while not stop.wait(_SECONDS_BETWEEN_PURGES):
-            try:
+            with going_on("housekeeping"):
                 self.tidy()
-            except PlatformError as error:
-                LOG.warning("not tidied: %s", error.message)
 
     def tidy(self) -> None:
         """Take away what is due."""

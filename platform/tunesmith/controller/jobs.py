@@ -14,26 +14,28 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import JobsConfig
 from tunesmith.config.train import FileDataConfig, TrainConfig
+from tunesmith.controller.edge import Loop, going_on
 from tunesmith.datasets.chat import check_chat, describe_faults
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, UnavailableError
 from tunesmith.jobs.events import EventBatch, read_events
 from tunesmith.jobs.folders import attempt_folder, job_folder
 from tunesmith.jobs.order import AttemptOrder, write_order
-from tunesmith.jobs.queue import JobQueue
+from tunesmith.jobs.queue import JobQueue, Published
 from tunesmith.jobs.runners.protocol import Runner
 from tunesmith.jobs.store import JobStore
-from tunesmith.jobs.telling import Told
+from tunesmith.jobs.telling import Told, cut
 from tunesmith.records import Job, JobState
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileStore, file_key
 from tunesmith.stores.objects import ObjectStore
+
+Result = TypeVar("Result")
 
 LOG = logging.getLogger("tunesmith.controller.jobs")
 """The job controller's log."""
@@ -41,21 +43,6 @@ LOG = logging.getLogger("tunesmith.controller.jobs")
 _SECONDS_BETWEEN_LOOKS = 1.0
 _PAUSE_SECONDS = 10.0
 """Before an attempt that met no cluster is made again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What became of an attempt.
-
-    Attributes:
-        name: the version's name.
-        trained_tokens: tokens that passed through the model.
-        result_files: ids of the files that tell of it.
-    """
-
-    name: str
-    trained_tokens: int
-    result_files: tuple[str, ...]
 
 
 class Publisher(Protocol):
@@ -70,7 +57,7 @@ class Publisher(Protocol):
             data_hash: hash of its training data.
 
         Returns:
-            The version; the same for the same job, however often it is called.
+            The version, its name still hidden; the same for the same job, however often it is called.
         """
         ...
 
@@ -106,11 +93,11 @@ class JobController:
         self._runner = runner
         self._publish = publish
         self._config = config
-        self._checks: dict[str, Future[str | None]] = {}
+        self._slow: dict[str, Future[Any]] = {}
         self._pauses: dict[str, float] = {}
         self._failing_since: dict[str, float] = {}
-        # One thread: reading a large file must hold up neither the loop nor another project's small one for long.
-        self._reader = ThreadPoolExecutor(max_workers=2, thread_name_prefix="validate")
+        # Reading a large file and asking an engine take minutes, which nobody else shall wait for.
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="jobs")
 
     def run(self, stop: threading.Event, *, has_room: Callable[[], bool]) -> None:
         """Look and step until told to stop; then end the attempts that run here.
@@ -119,19 +106,36 @@ class JobController:
             stop: set by a signal.
             has_room: whether the place where attempts run can take one now.
         """
-        while not stop.wait(_SECONDS_BETWEEN_LOOKS):
-            self.tick(has_room=has_room())
-        self._reader.shutdown(wait=False, cancel_futures=True)
+        renewing = Loop("renewing holds", self._renew, stop)
+        renewing.start()
+        try:
+            while not stop.wait(_SECONDS_BETWEEN_LOOKS):
+                with going_on("jobs"):
+                    self.tick(has_room=has_room())
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
         self.stop_attempts()
+
+    def _renew(self, stop: threading.Event) -> None:
+        """Keep what is held while a step takes long: a version is proved, an attempt is stopped."""
+        while not stop.wait(self._queue.seconds_between_renewals):
+            with going_on("holds"):
+                self._queue.renew()
 
     def stop_attempts(self) -> None:
         """End the attempts that run here, before the Ray under them ends: they go on when the platform is back.
 
         An attempt that saw its cluster vanish could not tell that from a failure of its own.
         """
-        for job in self._queue.due():
-            if job.state == "running" and self._queue.hold(job) and (handle := self._queue.handle(job)):
-                self._runner.stop(handle)
+        with going_on("jobs"):
+            for job in self._queue.due():
+                with going_on(job.id):
+                    if (
+                        job.state == "running"
+                        and self._queue.hold(job)
+                        and (handle := self._queue.handle(job))
+                    ):
+                        self._runner.stop(handle)
 
     def tick(self, *, has_room: bool = True) -> None:
         """Look at every job once and make one step of each that this controller can hold.
@@ -139,23 +143,34 @@ class JobController:
         Args:
             has_room: whether the place where attempts run can take one now.
         """
-        try:
-            due = self._queue.due()
-        except PlatformError as error:
-            LOG.warning("jobs cannot be read: %s", error.message)
-            return
+        due = self._queue.due()
+        self._forget_all_but({job.id for job in due})
         running = sum(job.state in ("running", "publishing") for job in due)
         room = self._config.max_running - running if has_room else 0
         for seen in due:
-            room -= self._step_safely(seen, room=room)
+            if not self._waits(seen, room=room):
+                with going_on(seen.id):
+                    room -= self._step_safely(seen, room=room)
+
+    def _waits(self, job: Job, *, room: int) -> bool:
+        """Whether there is nothing to do for a job; most have to wait for their turn, and cost no write."""
+        if job.state == "paused":
+            return job.wanted == "paused"
+        return job.state == "queued" and job.wanted == "succeeded" and (room <= 0 or not self._may_begin(job))
+
+    def _forget_all_but(self, due: set[str]) -> None:
+        for kept in (self._slow, self._pauses, self._failing_since):
+            for job_id in [job_id for job_id in kept if job_id not in due]:
+                kept.pop(job_id)
 
     def _step_safely(self, seen: Job, *, room: int) -> bool:
         """One job's fault must not hold up the others; it is met again at the next look."""
         try:
             job = self._queue.hold(seen)
             took_place = job is not None and self._step(job, room=room)
-        except StaleAttemptError:
-            return False  # another controller was faster
+        except StaleAttemptError as error:
+            LOG.info("%s: %s", seen.id, error.message)  # another controller or its owner was faster
+            return False
         except PlatformError as error:
             LOG.warning("%s: %s", seen.id, error.message)
             self._give_up_in_time(seen, error.message)
@@ -163,7 +178,8 @@ class JobController:
             LOG.exception("%s: a step failed", seen.id)
             self._give_up_in_time(seen, "The controller fails on this job; its log says why.")
         else:
-            self._failing_since.pop(seen.id, None)
+            if seen.id not in self._slow:  # what is still being tried has not gone well yet
+                self._failing_since.pop(seen.id, None)
             return took_place
         return False
 
@@ -172,7 +188,24 @@ class JobController:
         since = self._failing_since.setdefault(job.id, time.monotonic())
         if time.monotonic() - since > self._config.patience_seconds:
             self._failing_since.pop(job.id)
-            self._queue.fail(job, message, code="controller_failed")
+            self._fail(job, message, code="controller_failed")
+
+    def _fail(self, job: Job, message: str, *, code: str, param: str | None = None) -> None:
+        self._queue.fail(job, self._shown(message), code=code, param=param)
+
+    def _shown(self, message: str) -> str:
+        """A message as a tenant may read it: where things lie on this machine is none of his business."""
+        return message.replace(str(self._home.root), "$TUNESMITH_HOME")
+
+    def _beside(self, job: Job, do: Callable[[Job], Result]) -> Result | None:
+        """Have something slow done beside the loop; None while it is not done."""
+        if job.id not in self._slow:
+            self._slow[job.id] = self._pool.submit(do, job)
+            return None
+        if not self._slow[job.id].done():
+            return None
+        result: Result = self._slow.pop(job.id).result()
+        return result
 
     def _step(self, job: Job, *, room: int) -> bool:
         """Make one step; whether it took a place."""
@@ -182,7 +215,7 @@ class JobController:
             case "queued" | "paused" if job.wanted != "succeeded":
                 self._settle(job)
             case "queued":
-                return self._begin(job) if room > 0 and self._may_begin(job) else False
+                return self._begin(job) if room > 0 else False
             case "running":
                 self._follow(job)
             case "publishing" if job.wanted == "cancelled":
@@ -192,18 +225,16 @@ class JobController:
         return False
 
     def _validate(self, job: Job) -> None:
-        if job.id not in self._checks:
-            self._checks[job.id] = self._reader.submit(self._faults_of, job)
+        faults = self._beside(job, self._faults_of)
+        if faults is None:
             return
-        if not self._checks[job.id].done():
-            return
-        faults = self._checks.pop(job.id).result()
         if faults:
-            self._queue.fail(job, faults, code="invalid_training_file", param="training_file")
+            self._fail(job, faults, code="invalid_training_file", param="training_file")
         else:
             self._queue.advance(job, "queued", told=[Told("Files validated, moving job to queued state")])
 
-    def _faults_of(self, job: Job) -> str | None:
+    def _faults_of(self, job: Job) -> str:
+        """What is wrong with the job's files; empty where nothing is."""
         try:
             for file_id, key in self._files_of(job).items():
                 self._files(job).get(file_id)  # deleted or expired meanwhile?
@@ -214,7 +245,7 @@ class JobController:
                     )
         except PlatformError as error:
             return error.message
-        return None
+        return ""
 
     def _files_of(self, job: Job) -> dict[str, str]:
         """Key in the object store of each file that the job's recipe names."""
@@ -236,7 +267,7 @@ class JobController:
         return time.monotonic() >= self._pauses.get(job.id, 0.0)
 
     def _begin(self, job: Job) -> bool:
-        begun = self._queue.begin_attempt(job)
+        begun = self._queue.begin_attempt(job, max_running=self._config.max_running)
         if begun is None:
             return False
         try:
@@ -279,16 +310,19 @@ class JobController:
                 jobs.take_in(
                     job.id,
                     job.fence,
-                    batch.events,
+                    [self._plain(event) for event in batch.events],
                     source=attempt.fence,
                     start=attempt.events_cursor,
                     cursor=batch.cursor,
                 )
 
+    def _plain(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**event, "message": cut(self._shown(event["message"]))} if "message" in event else event
+
     def _end(self, job: Job) -> None:
         word = self._word(job)
         if word is not None and word["outcome"] == "trained":
-            JobStore(self._database, job.project_id).set_state(job.id, job.fence, "publishing")
+            self._queue.advance(job, "publishing")
         elif job.wanted != "succeeded":
             done: JobState = "cancelled" if job.wanted == "cancelled" else "paused"
             self._queue.stopped(job, done, told=[Told(f"Fine-tuning job {done}")])
@@ -296,15 +330,15 @@ class JobController:
             self._go_on(job)
         elif word["again"]:
             self._pauses[job.id] = time.monotonic() + _PAUSE_SECONDS
-            self._queue.requeue(job, told=[Told(word["message"], level="warn")], outcome="waits")
+            self._queue.requeue(job, told=[Told(self._shown(word["message"]), level="warn")], outcome="waits")
         else:
-            self._queue.fail(job, word["message"], code=word["code"], param=word["param"])
+            self._fail(job, word["message"], code=word["code"], param=word["param"])
 
     def _go_on(self, job: Job) -> None:
         """The attempt was lost: killed, or its machine was."""
         stalled = self._stalled_attempts(job)
         if stalled >= self._config.max_stalled_attempts:
-            self._queue.fail(
+            self._fail(
                 job,
                 f"{stalled} attempts in a row were lost before they had made a single new step. The last one's log: "
                 f"{self._folder(job) / 'driver.log'}.",
@@ -326,29 +360,20 @@ class JobController:
         return count
 
     def _make_version(self, job: Job) -> None:
+        try:
+            made = self._beside(job, self._published)
+        except (StaleAttemptError, UnavailableError, StorageError):
+            raise  # the engine is away, or the disk is full: the next look tries again
+        except PlatformError as error:
+            self._fail(job, error.message, code=error.code or "publishing_failed")
+            return
+        if made is not None:
+            self._queue.succeed(job, made)
+
+    def _published(self, job: Job) -> Published:
         events = read_events(self._folder(job) / "events.jsonl").events
         prepared = next(event for event in reversed(events) if event["type"] == "prepared")
-        try:
-            made = self._publish(job, self._folder(job), prepared["data_hash"])
-        except StaleAttemptError:
-            raise
-        except PlatformError as error:
-            if isinstance(error, UnavailableError | StorageError):
-                raise  # the engine is away, or the disk is full: the next look tries again
-            self._queue.fail(job, error.message, code=error.code or "publishing_failed")
-            return
-        JobStore(self._database, job.project_id).set_state(
-            job.id,
-            job.fence,
-            "succeeded",
-            model=made.name,
-            trained_tokens=made.trained_tokens,
-            result_files=made.result_files,
-            told=[
-                Told(f"New fine-tuned model created: {made.name}"),
-                Told("The job has successfully completed"),
-            ],
-        )
+        return self._publish(job, self._folder(job), prepared["data_hash"])
 
     def _word(self, job: Job) -> Mapping[str, Any] | None:
         """The newest attempt's last word, if it has said one."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from tunesmith.controller.applications import Applications
+from tunesmith.controller.edge import Loop, going_on
 from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController
 from tunesmith.controller.supervise import Supervised
@@ -49,32 +50,40 @@ class Controller:
         self._all_ready = False
         self._served: list[PartState] = applications.ray_is_gone()
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: threading.Event) -> bool:
         """Look and act until told to stop; then end every part.
 
         Args:
             stop: set by a signal.
+
+        Returns:
+            False where it stopped because one of its loops had ended.
         """
+        loops = [Loop("jobs", self._drive_jobs, stop)]
         # Ray's dashboard may take a minute to answer on a busy machine; the processes are watched meanwhile.
-        threading.Thread(target=self._watch_applications, args=(stop,), daemon=True).start()
-        if self._housekeeper:
-            threading.Thread(target=self._housekeeper.run, args=(stop,), daemon=True).start()
-        driving = threading.Thread(target=self._drive_jobs, args=(stop,))
-        driving.start()
+        loops += [Loop("applications", self._watch_applications, stop)]
+        loops += [Loop("housekeeping", self._housekeeper.run, stop)] if self._housekeeper else []
+        for loop in loops:
+            loop.start()
         while not stop.is_set():
-            self._all_ready = self.tick()
+            with going_on("the platform"):
+                self._all_ready = self.tick()
             stop.wait(_CALM_SECONDS if self._all_ready else _EAGER_SECONDS)
-        driving.join()
+        loops[0].join()  # it ends its attempts, while the Ray under them is still there
         self.stop_parts()
+        return all(not loop.failed for loop in loops)
 
     def _drive_jobs(self, stop: threading.Event) -> None:
         if self._jobs:
             self._jobs.run(stop, has_room=lambda: self._ray_ready)
+        else:
+            stop.wait()
 
     def _watch_applications(self, stop: threading.Event) -> None:
         while not stop.wait(_CALM_SECONDS if self._all_ready else _EAGER_SECONDS):
             if self._ray_ready:
-                self._served = self._applications.tick()
+                with going_on("applications"):
+                    self._served = self._applications.tick()
 
     def tick(self) -> bool:
         """Look at everything once and mend what is not as wanted.
@@ -82,7 +91,7 @@ class Controller:
         Returns:
             Whether everything is ready.
         """
-        states = [part.tick() for part in self._parts]
+        states = [_look_at(part) for part in self._parts]
         self._ray_ready = any(state.name == "ray" and state.condition == "ready" for state in states)
         if not self._ray_ready:
             self._served = self._applications.ray_is_gone()
@@ -108,3 +117,10 @@ class Controller:
             thread.start()
         for thread in threads:
             thread.join()
+
+
+def _look_at(part: Supervised) -> PartState:
+    """One part's trouble (a full disk, no process left) must not leave the others alone."""
+    with going_on(part.part.name):
+        return part.tick()
+    return PartState(part.part.name, "restarting", "the controller fails on it; its log says why")

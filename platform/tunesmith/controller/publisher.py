@@ -13,10 +13,10 @@ import httpx
 from tunesmith.assets import same_base
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
-from tunesmith.controller.jobs import Published
 from tunesmith.controller.parity import prove
 from tunesmith.errors import UnavailableError
 from tunesmith.jobs.folders import EXPORT
+from tunesmith.jobs.queue import Published
 from tunesmith.jobs.store import JobStore
 from tunesmith.records import Job, StepMetrics
 from tunesmith.stores.database import Database
@@ -31,7 +31,7 @@ LOG = logging.getLogger("tunesmith.controller.publisher")
 
 
 class RegistryPublisher:
-    """Commits versions to the object store, has them proven, and makes their names visible.
+    """Commits versions to the object store and has them proven; their names become visible with the job's success.
 
     Args:
         database: the metadata database.
@@ -51,7 +51,7 @@ class RegistryPublisher:
         self._base = base
 
     def __call__(self, job: Job, folder: Path, data_hash: str) -> Published:
-        """Commit, prove, make visible.
+        """Commit and prove.
 
         Args:
             job: the job.
@@ -59,7 +59,7 @@ class RegistryPublisher:
             data_hash: hash of its training data.
 
         Returns:
-            The version, with its loss curve as a file.
+            The version, its name still hidden, with its loss curve as a file.
         """
         config = TrainConfig.model_validate(job.config)
         curve = JobStore(self._database, job.project_id).metrics(job.id)
@@ -83,7 +83,6 @@ class RegistryPublisher:
         LOG.info("%s: trainer and engine agree on %d tokens", version.name, compared)
         files = FileStore(self._database, self._objects, job.project_id)
         results = _result_file(files, job, curve)
-        registry.reveal(version.name)
         return Published(version.name, int(lineage.metrics["tokens"]), (results.id,))
 
 

@@ -21,6 +21,8 @@ ROLES: tuple[str, ...] = get_args(Role)
 MAX_FAULTS_SHOWN = 50
 """Faults printed of one file; the rest is counted."""
 
+_MOST_CHARACTERS = 400
+"""Of one fault."""
 _BOM = b"\xef\xbb\xbf"
 
 _LINE_KEYS = ("messages", "id", "metadata", "parallel_tool_calls")
@@ -211,7 +213,10 @@ def _parse_line(line: bytes, file: str, number: int) -> Example | Fault:
             raise _LineError("the line is blank. Remove it.")
         return Example(_parse_messages(_parse_json(line)), file, number)
     except _LineError as error:
-        return Fault(file, number, str(error))
+        reason = str(error)  # which may quote what is there, megabytes of it
+        return Fault(
+            file, number, reason if len(reason) <= _MOST_CHARACTERS else f"{reason[:_MOST_CHARACTERS]} ..."
+        )
 
 
 class _LineError(Exception):

@@ -36,7 +36,7 @@ def main() -> None:
         embedder=config.embedder,
         readiness=lambda: read_state(platform.state_file),
         jobs=config.jobs,
-        max_lora_rank=config.engine.max_lora_rank,
+        engine=config.engine,
     )
     uvicorn.run(
         app,

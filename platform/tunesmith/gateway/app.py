@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from tunesmith.config.serve import JobsConfig
+from tunesmith.config.serve import EngineConfig, JobsConfig
 from tunesmith.gateway.aliases import alias_routes
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.chat import chat_routes
@@ -43,7 +43,7 @@ def build_app(
     embedder: str,
     readiness: Readiness,
     jobs: JobsConfig | None = None,
-    max_lora_rank: int = 64,
+    engine: EngineConfig | None = None,
 ) -> ASGIApp:
     """Build the gateway.
 
@@ -55,7 +55,7 @@ def build_app(
         embedder: name of the served embedder.
         readiness: what the controller last said.
         jobs: what fine-tuning jobs are made from, and which names the base stands in for.
-        max_lora_rank: largest rank of an adapter that the engine serves.
+        engine: what the engine was started with; a job must fit it.
 
     Returns:
         The app; nothing outside it is touched before its first request.
@@ -83,9 +83,8 @@ def build_app(
             names=names,
             database=database,
             find_file=lambda project_id, file_id: FileStore(database, objects, project_id).get(file_id),
-            recipe=jobs.recipe,
-            max_rank=max_lora_rank,
-            max_workers=jobs.max_workers,
+            jobs=jobs,
+            engine=engine or EngineConfig(),
         ),
         embedding_routes(authenticate=authenticate, embedder=embedder, upstream=upstream, metrics=metrics),
         chat_routes(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
+from tunesmith.config.serve import EngineConfig, JobsConfig
 from tunesmith.errors import ConfigError, NotFoundError
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object
@@ -26,6 +28,7 @@ from tunesmith.stores.keys import ApiKey
 
 _JOBS = "/v1/fine_tuning/jobs"
 _METADATA = "metadata["
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class FoundFile(Protocol):
@@ -62,9 +65,8 @@ def fine_tuning_routes(
     names: Names,
     database: Database,
     find_file: FindFile,
-    recipe: str,
-    max_rank: int,
-    max_workers: int,
+    jobs: JobsConfig,
+    engine: EngineConfig,
 ) -> APIRouter:
     """The fine-tuning resource.
 
@@ -73,9 +75,8 @@ def fine_tuning_routes(
         names: which models can be trained.
         database: keeps the jobs.
         find_file: looks a training file up.
-        recipe: recipe of a job that names none.
-        max_rank: largest rank that the engine serves.
-        max_workers: most workers of one job.
+        jobs: limits of jobs, and what they are made from.
+        engine: what it can serve.
 
     Returns:
         Its routes.
@@ -87,12 +88,22 @@ def fine_tuning_routes(
         base = _trainable(names, project_id, fields.model)
         _require_training_file(find_file, project_id, fields.training_file)
         job_id = new_job_id()
-        config = recipe_for(fields, job_id=job_id, base=base, default_recipe=recipe)
-        require_servable(config, max_rank=max_rank, max_workers=max_workers)
+        config = recipe_for(
+            fields,
+            job_id=job_id,
+            base=base,
+            default_recipe=jobs.recipe,
+            default_length=engine.max_model_len,
+        )
+        require_servable(config, engine=engine, max_workers=jobs.max_workers)
         request = fields.model_dump(mode="json", exclude_unset=True, exclude={"tunesmith"})
         request["hyperparameters"] = chosen_hyperparameters(fields).model_dump()
-        jobs = JobRequests(database, project_id)
-        return jobs.submit(job_id, request=request, config=config.model_dump(mode="json"))
+        return JobRequests(database, project_id).submit(
+            job_id,
+            request=request,
+            config=config.model_dump(mode="json"),
+            max_active=jobs.max_active_per_project,
+        )
 
     @router.post(_JOBS)
     async def create_job(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
@@ -110,8 +121,8 @@ def fine_tuning_routes(
             for name, value in request.query_params.items()
             if name.startswith(_METADATA)
         }
-        jobs = JobRequests(database, key.project_id)
-        page = await run_in_threadpool(jobs.list, after=asked.after, limit=asked.limit, metadata=wanted)
+        list_page = JobRequests(database, key.project_id).list
+        page = await run_in_threadpool(list_page, after=asked.after, limit=asked.limit, metadata=wanted)
         return {"object": "list", "data": [job_object(job) for job in page.items], "has_more": page.has_more}
 
     @router.get(_JOBS + "/{job_id}")
@@ -140,9 +151,9 @@ def fine_tuning_routes(
         key: ApiKey = Depends(authenticate),  # noqa: B008
     ) -> dict[str, Any]:
         asked = read_page(request, PageFields)
-        jobs = JobRequests(database, key.project_id)
         number = _event_number(job_id, asked.after) if asked.after else None
-        page = await run_in_threadpool(jobs.events, job_id, after=number, limit=asked.limit)
+        events = JobRequests(database, key.project_id).events
+        page = await run_in_threadpool(events, job_id, after=number, limit=asked.limit)
         return {"object": "list", "data": [event_object(e) for e in page.items], "has_more": page.has_more}
 
     @router.get(_JOBS + "/{job_id}/checkpoints")
@@ -242,6 +253,10 @@ def event_object(event: JobEvent) -> dict[str, Any]:
 def _event_number(job_id: str, event_id: str) -> int:
     prefix = f"ftevent-{job_id.removeprefix('ftjob-')}-"
     number = event_id.removeprefix(prefix)
-    if not event_id.startswith(prefix) or not number.isdecimal():
-        raise ConfigError(f"'{event_id}' is not an event of {job_id}.", param="after")
+    if not event_id.startswith(prefix) or not _NUMBER.fullmatch(number):
+        raise ConfigError(
+            f"'{event_id[:100]}' is not an event of {job_id}. Send the id of the last event of the page before.",
+            param="after",
+            code="invalid_value",
+        )
     return int(number)

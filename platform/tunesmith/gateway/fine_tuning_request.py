@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunesmith.config.recipe import load_recipe
+from tunesmith.config.serve import EngineConfig
 from tunesmith.config.train import LoraConfig, TrainConfig
 from tunesmith.errors import ConfigError
 
@@ -167,7 +168,9 @@ def refuse_what_is_not_there(fields: FineTuningFields) -> None:
         )
 
 
-def recipe_for(fields: FineTuningFields, *, job_id: str, base: str, default_recipe: str) -> TrainConfig:
+def recipe_for(
+    fields: FineTuningFields, *, job_id: str, base: str, default_recipe: str, default_length: int
+) -> TrainConfig:
     """Make the recipe of a job.
 
     Args:
@@ -175,6 +178,7 @@ def recipe_for(fields: FineTuningFields, *, job_id: str, base: str, default_reci
         job_id: name of the run.
         base: the base model that the request's `model` stands for.
         default_recipe: recipe to lay the request over.
+        default_length: most tokens of a row where the request says nothing of it.
 
     Returns:
         The recipe, checked.
@@ -191,6 +195,7 @@ def recipe_for(fields: FineTuningFields, *, job_id: str, base: str, default_reci
         )
     plain = load_recipe(recipe, TrainConfig)
     chosen = {
+        "sequence_length": min(plain.sequence_length, default_length),
         **_extras(fields),
         **_hyperparameters(chosen_hyperparameters(fields), plain),
         "name": job_id,
@@ -215,22 +220,29 @@ def _require_adapter(config: TrainConfig) -> None:
         )
 
 
-def require_servable(config: TrainConfig, *, max_rank: int, max_workers: int) -> None:
+def require_servable(config: TrainConfig, *, engine: EngineConfig, max_workers: int) -> None:
     """Refuse what would be trained for hours and then could not be served, or held.
 
     Args:
         config: the recipe.
-        max_rank: largest rank that the engine serves.
+        engine: what it can serve.
         max_workers: most workers of one job.
 
     Raises:
         ConfigError: names the field and the most it may be.
     """
-    if isinstance(config.method, LoraConfig) and config.method.rank > max_rank:
+    if isinstance(config.method, LoraConfig) and config.method.rank > engine.max_lora_rank:
         raise ConfigError(
-            f"method.rank={config.method.rank} is more than the engine serves. Use {max_rank} or less, or start the "
-            "platform with more (engine.max_lora_rank).",
+            f"method.rank={config.method.rank} is more than the engine serves. Use {engine.max_lora_rank} or less, or "
+            "start the platform with more (engine.max_lora_rank).",
             param="tunesmith.set.method.rank",
+        )
+    if config.sequence_length > engine.max_model_len:
+        raise ConfigError(
+            f"sequence_length={config.sequence_length} is more than the engine reads: what the model learns there "
+            f"could never be asked. Use {engine.max_model_len} or less, or start the platform with more "
+            "(engine.max_model_len).",
+            param="tunesmith.set.sequence_length",
         )
     if config.resources.num_workers > max_workers:
         raise ConfigError(

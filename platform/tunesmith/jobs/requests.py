@@ -11,11 +11,11 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from tunesmith.errors import ConflictError, NotFoundError
+from tunesmith.errors import ConflictError, LimitError, NotFoundError
 from tunesmith.jobs.rows import finish, lock_job, tell, to_job
 from tunesmith.jobs.telling import Told
 from tunesmith.records import FINAL_STATES, Job, JobEvent, WantedState
-from tunesmith.stores.database import Database, JobEventRow, JobRow
+from tunesmith.stores.database import Database, JobEventRow, JobRow, lock_name
 
 Item = TypeVar("Item")
 
@@ -45,18 +45,31 @@ class JobRequests:
         self._database = database
         self._project_id = project_id
 
-    def submit(self, job_id: str, *, request: Mapping[str, Any], config: Mapping[str, Any]) -> Job:
+    def submit(
+        self,
+        job_id: str,
+        *,
+        request: Mapping[str, Any],
+        config: Mapping[str, Any],
+        max_active: int | None = None,
+    ) -> Job:
         """Ask for a job; a controller will see it and begin.
 
         Args:
             job_id: from `new_job_id`; also the name of its run.
             request: what was asked, as the API shows it again.
             config: the resolved recipe.
+            max_active: most jobs of the project that may not have ended, with this one.
 
         Returns:
             The job, in `validating_files`.
+
+        Raises:
+            LimitError: the project has that many already.
         """
         with self._database.session() as session:
+            if max_active is not None:
+                self._require_room(session, max_active)
             row = JobRow(
                 id=job_id,
                 project_id=self._project_id,
@@ -164,12 +177,18 @@ class JobRequests:
                 _settle_waiting(session, row, wanted)
             return to_job(row)
 
-    def count_active(self) -> int:
-        """How many jobs of the project have not ended."""
+    def _require_room(self, session: Session, max_active: int) -> None:
+        lock_name(
+            session, f"jobs of {self._project_id}"
+        )  # or requests that come together would all find room
         query = select(func.count()).select_from(JobRow).filter_by(project_id=self._project_id)
         query = query.where(JobRow.request.is_not(None), JobRow.state.not_in(FINAL_STATES))
-        with self._database.session() as session:
-            return session.scalar(query) or 0
+        if (session.scalar(query) or 0) >= max_active:
+            raise LimitError(
+                f"{max_active} fine-tuning jobs of this project have not ended, which is as many as there may be "
+                "(jobs.max_active_per_project). Wait for one, or cancel one: POST /v1/fine_tuning/jobs/ID/cancel.",
+                code="too_many_active_jobs",
+            )
 
     def _row(self, session: Session, job_id: str) -> JobRow:
         row = session.get(JobRow, job_id)

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tunesmith.errors import ConfigError, NotFoundError
+from tunesmith.errors import ConfigError, NotFoundError, StaleAttemptError
 from tunesmith.jobs.rows import begin, finish, hold_fence, record_step, tell, to_job
 from tunesmith.jobs.telling import Told, tell_of
 from tunesmith.records import FINAL_STATES, Job, JobState, StepMetrics
@@ -179,10 +179,14 @@ class JobStore:
             The job as it is now.
 
         Raises:
-            StaleAttemptError: a later attempt has begun; nothing was written.
+            StaleAttemptError: a later attempt has begun, or the job has ended; nothing was written.
         """
         with self._database.session() as session:
             row = hold_fence(session, job_id, fence)
+            if row.state in FINAL_STATES:
+                raise StaleAttemptError(
+                    f"{job_id} has {row.state} meanwhile; attempt {fence} cannot make it {state} any more."
+                )
             row.state, row.model, row.error = state, model or row.model, error
             row.trained_tokens = trained_tokens or row.trained_tokens
             row.result_files = list(result_files) or row.result_files

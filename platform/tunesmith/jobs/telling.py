@@ -20,6 +20,24 @@ class Told:
     created_at: int | None = None
 
 
+MOST_CHARACTERS = 4000
+"""Of one message: what a program or a file's author wrote into an error has no end of its own."""
+
+
+def cut(message: str) -> str:
+    """Shorten a message that is too long to be read.
+
+    Args:
+        message: any text.
+
+    Returns:
+        The text, or its beginning with a word on what is left out.
+    """
+    if len(message) <= MOST_CHARACTERS:
+        return message
+    return f"{message[:MOST_CHARACTERS]} ... ({len(message) - MOST_CHARACTERS} more characters)"
+
+
 def tell_of(event: Mapping[str, Any]) -> Told | None:
     """Put an attempt's event into words.
 

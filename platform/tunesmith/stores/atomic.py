@@ -9,6 +9,29 @@ from pathlib import Path
 from tunesmith.errors import StorageError
 
 
+def sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk.
+
+    Args:
+        path: the file or folder.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Wait until a folder with all that it holds is on the disk: only then may a marker say that it is whole.
+
+    Args:
+        folder: the folder.
+    """
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
+
+
 def write_atomic(path: Path, text: str, *, mode: int = 0o600) -> None:
     """Replace a file in one step; a reader sees the old text or the new one, never half of it.
 

@@ -21,7 +21,11 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    false,
+    func,
     make_url,
+    select,
+    update,
 )
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -330,6 +334,20 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def lock_name(session: Session, name: str) -> None:
+    """Let transactions that lock the same name follow one another; it is free when the transaction ends.
+
+    Args:
+        session: the transaction.
+        name: anything; not the name of a row.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+    else:
+        # SQLite has one writer at a time; a write that meets no row makes this transaction that one.
+        session.execute(update(ProjectRow).where(false()).values(created_at=ProjectRow.created_at))
 
 
 def _without_password(url: str) -> str:

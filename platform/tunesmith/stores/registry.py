@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from tunesmith.errors import ConflictError, ModelNotFoundError, NotFoundError
 from tunesmith.records import Alias, Lineage, ModelVersion, VersionKind
-from tunesmith.stores.database import AliasMoveRow, AliasRow, Database, ModelVersionRow
+from tunesmith.stores.database import AliasMoveRow, AliasRow, Database, ModelVersionRow, lock_name
 
 ALIAS_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 """What an alias may be called: no colon, so that it can never look like a version."""
@@ -45,6 +45,7 @@ class Registry:
             The registered version: the one of the first call.
         """
         with self._database.session() as session:
+            lock_name(session, f"version of {version.lineage.job_id}")
             row = session.scalar(select(ModelVersionRow).filter_by(job_id=version.lineage.job_id))
             if row is None:
                 row = ModelVersionRow(
@@ -136,6 +137,7 @@ class Registry:
             alias: its new state.
         """
         with self._database.session() as session:
+            self._lock(session, alias.name)
             row = session.get(AliasRow, (self._project_id, alias.name))
             if row is not None and _to_alias(row) == alias:
                 return
@@ -167,6 +169,7 @@ class Registry:
             ConflictError: it has not been moved, or what it pointed at is gone.
         """
         with self._database.session() as session:
+            self._lock(session, name)
             standing = [move for move in self._moves(session, name) if move.undone_at is None]
             if not standing:
                 raise no_alias(name)
@@ -199,6 +202,7 @@ class Registry:
             NotFoundError: there is no such alias.
         """
         with self._database.session() as session:
+            self._lock(session, name)
             row = session.get(AliasRow, (self._project_id, name))
             if row is None:
                 raise no_alias(name)
@@ -217,7 +221,10 @@ class Registry:
                 updated_at=int(time.time()),
             )
         )
-        session.flush()  # takes the database's write lock: numbers below are this transaction's
+
+    def _lock(self, session: Session, name: str) -> None:
+        # Before anything is read: two that move an alias together would number their moves alike.
+        lock_name(session, f"alias {self._project_id}/{name}")
 
     def _moves(self, session: Session, name: str) -> Sequence[AliasMoveRow]:
         query = select(AliasMoveRow).filter_by(project_id=self._project_id, name=name)

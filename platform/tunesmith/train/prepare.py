@@ -20,7 +20,7 @@ from typing import Any
 from tunesmith.config.train import TrainConfig
 from tunesmith.errors import StorageError
 from tunesmith.records import Example
-from tunesmith.stores.atomic import write_atomic
+from tunesmith.stores.atomic import sync_tree, write_atomic
 from tunesmith.train.base import check_base
 from tunesmith.train.pack import Row, check_lengths, pack
 from tunesmith.train.render import Tokens, render
@@ -108,7 +108,8 @@ def _save(config: TrainConfig, tokens: Sequence[Tokens], tokenizer: Any, folder:
         num_loss_tokens=sum(int(example.loss_mask[1:].sum()) for example in tokens),
         vocabulary_size=len(tokenizer),
     )
-    # The summary comes last, in one step: a folder that has one is complete.
+    # The summary comes last, in one step, when all else is on the disk: a folder that has one is complete.
+    sync_tree(folder)
     write_atomic(folder / _SUMMARY, json.dumps(asdict(prepared)))
     return prepared
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,10 @@ from tunesmith.records import Message
 
 NUM_PROMPTS = 3
 NUM_TOKENS = 16
+_MOST_PROMPT_TOKENS = 1024
+"""A longer prompt would prove no more, and costs a machine without a GPU minutes."""
+_FEWEST_SERVED = 128
+"""Every engine reads that many (`engine.max_model_len`)."""
 _ELSEWHERE = (Message("user", "How many days of leave do full-time staff get?"),)
 """Asked where the data is made, not read."""
 
@@ -54,7 +58,8 @@ def write_proof(config: TrainConfig, export: Path) -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(export)
     model = _load(config, export)
-    said = [_say(model, tokenizer, prompt) for prompt in _prompts(config)]
+    most = max(_FEWEST_SERVED, min(config.sequence_length, _MOST_PROMPT_TOKENS)) - NUM_TOKENS
+    said = [_say(model, tokenizer, fitted(tokenizer, prompt, most)) for prompt in _prompts(config)]
     (export / PROOF).write_text(json.dumps([asdict(each) for each in said]), encoding="utf-8")
 
 
@@ -65,6 +70,33 @@ def _prompts(config: TrainConfig) -> Iterator[Sequence[Message]]:
     for messages in islice(first_conversations(config.data.path), NUM_PROMPTS):
         answered = next(number for number, turn in enumerate(messages) if turn.role == "assistant")
         yield messages[:answered] or _ELSEWHERE
+
+
+def fitted(tokenizer: Any, prompt: Sequence[Message], most: int) -> Sequence[Message]:
+    """Cut a prompt that is too long to be asked: its longest turn loses its second half, until it fits.
+
+    Args:
+        tokenizer: with the version's chat template.
+        prompt: the prompt.
+        most: tokens that it may have.
+
+    Returns:
+        The prompt, or what is left of it.
+    """
+    turns = list(prompt)
+    while len(_prompt_ids(tokenizer, turns)) > most:
+        longest = max(range(len(turns)), key=lambda number: len(turns[number].content))
+        content = turns[longest].content
+        if len(content) < 2:
+            break
+        turns[longest] = replace(turns[longest], content=content[: len(content) // 2])
+    return turns
+
+
+def _prompt_ids(tokenizer: Any, prompt: Sequence[Message]) -> list[int]:
+    messages = [{"role": turn.role, "content": turn.content} for turn in prompt]
+    asked = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
+    return list(asked["input_ids"])
 
 
 def _load(config: TrainConfig, export: Path) -> Any:
@@ -90,9 +122,7 @@ def _say(model: Any, tokenizer: Any, prompt: Sequence[Message]) -> Said:
     import torch
 
     messages = tuple({"role": turn.role, "content": turn.content} for turn in prompt)
-    ids = tokenizer.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=True)[
-        "input_ids"
-    ]
+    ids = _prompt_ids(tokenizer, prompt)
     with torch.no_grad():
         made = model.generate(
             torch.tensor([ids], device=model.device),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
 from tunesmith.errors import StorageError
 from tunesmith.records import Job, Lineage, ModelVersion
+from tunesmith.stores.atomic import sync, sync_tree
 from tunesmith.stores.registry import Registry
 
 MANIFEST = "manifest.json"
@@ -124,10 +124,9 @@ def _place(export: Path, folder: Path, version: ModelVersion) -> None:
     }
     manifest = {"name": version.name, "base": version.base, "kind": version.kind, "files": files}
     _write_json(partial / MANIFEST, manifest | {"lineage": asdict(version.lineage)})
-    for path in (*partial.rglob("*"), partial):
-        _sync(path)
+    sync_tree(partial)
     partial.replace(folder)
-    _sync(folder.parent)
+    sync(folder.parent)
 
 
 def _settle_config(folder: Path, version: ModelVersion) -> None:
@@ -149,14 +148,6 @@ def _merge_json(path: Path, values: dict[str, Any]) -> None:
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _hex(job: Job) -> str:

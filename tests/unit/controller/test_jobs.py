@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from tunesmith.config.home import Home
 from tunesmith.config.recipe import load_recipe
 from tunesmith.config.serve import JobsConfig
 from tunesmith.config.train import TrainConfig
-from tunesmith.controller.jobs import JobController, Published
-from tunesmith.errors import DataError, UnavailableError
+from tunesmith.controller.jobs import JobController
+from tunesmith.errors import DataError, StaleAttemptError, UnavailableError
 from tunesmith.jobs.events import append_event
 from tunesmith.jobs.folders import attempt_folder, job_folder
-from tunesmith.jobs.queue import JobQueue
+from tunesmith.jobs.queue import JobQueue, Published
 from tunesmith.jobs.requests import JobRequests, new_job_id
 from tunesmith.jobs.store import JobStore
 from tunesmith.records import Job
-from tunesmith.stores.database import Database, ProjectRow, open_home_database
+from tunesmith.stores.database import Database, JobRow, ProjectRow, open_home_database
 from tunesmith.stores.files import FileStore
 from tunesmith.stores.objects import ObjectStore
 
@@ -127,6 +130,21 @@ class World:
 
     def running(self) -> Job:
         return self.tick_until(self.submit(), "running")
+
+
+@pytest.fixture
+def count_writes() -> Callable[[Database], list[str]]:
+    def start(database: Database) -> list[str]:
+        writes: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if not statement.lstrip().upper().startswith(("SELECT", "PRAGMA")):
+                writes.append(statement)
+
+        event.listen(database._engine, "before_cursor_execute", note)
+        return writes
+
+    return start
 
 
 @pytest.fixture
@@ -293,11 +311,18 @@ def test_another_controller_leaves_a_held_job_alone_and_takes_an_abandoned_one(w
     world.tick_until(job, "succeeded", other)
 
 
+def _begin_and_die(world: World, job: Job) -> Job:
+    queue = JobQueue(world.database, owner="dead", hold_seconds=0)
+    held = queue.hold(job)
+    assert held is not None
+    begun = queue.begin_attempt(held, max_running=1)
+    assert begun is not None
+    return begun
+
+
 def test_a_controller_that_died_while_starting_an_attempt_starts_none_twice(world: World) -> None:
     job = world.tick_until(world.submit(), "queued")
-    queue = JobQueue(world.database, owner="dead", hold_seconds=0)
-    begun = queue.begin_attempt(world.job(job))
-    assert begun is not None
+    _begin_and_die(world, job)
     world.controller.tick()
     world.controller.tick()
     assert world.attempts.started == [f"{job.id}/1"]
@@ -381,8 +406,7 @@ def test_a_job_is_cancelled_also_while_it_is_published(world: World) -> None:
 
 def test_an_attempt_that_ended_before_its_handle_was_written_is_not_run_again(world: World) -> None:
     job = world.tick_until(world.submit(), "queued")
-    begun = JobQueue(world.database, owner="dead", hold_seconds=0).begin_attempt(job)
-    assert begun is not None
+    begun = _begin_and_die(world, job)
     folder = attempt_folder(job_folder(world.home, begun), 1)
     folder.mkdir(parents=True)
     append_event(folder / "events.jsonl", "prepared", **PREPARED)
@@ -402,3 +426,145 @@ def test_attempts_that_only_repeat_what_was_done_end_the_job(world: World) -> No
             world.attempts.steps(1, 2)
     assert world.job(job).error_code == "attempts_lost"
     assert len(world.attempts.started) == world.config.max_stalled_attempts + 1
+
+
+def test_a_slow_proof_is_made_once_and_holds_up_no_other_job(tmp_path: Path) -> None:
+    world = World(tmp_path, max_running=2)
+    proving, proved = [], threading.Event()
+
+    def publish(job: Job) -> str:
+        proving.append(job.id)
+        assert proved.wait(10)
+        return f"ft:{job.id}"
+
+    world.published = publish
+    job = world.running()
+    world.attempts.end(**TRAINED)
+    world.tick_until(job, "publishing")
+    stop, other = threading.Event(), world.make_controller("other", hold_seconds=0.2)
+    mine = world.make_controller("mine", hold_seconds=0.2)
+    time.sleep(0.3)
+    world.controller = mine
+    threads = [
+        Thread(target=each.run, args=(stop,), kwargs={"has_room": lambda: True}) for each in (mine, other)
+    ]
+    _wait_for(lambda: (mine.tick(), proving)[1])
+    for thread in threads:
+        thread.start()
+    second = world.tick_until(world.submit(), "running")
+    time.sleep(1.5)  # many times a hold
+    proved.set()
+    _wait_for(lambda: world.job(job).state == "succeeded")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert proving == [job.id]
+    assert world.messages(job).count("The job has successfully completed") == 1
+    assert world.job(second).state == "running"
+
+
+def _wait_for(true: Callable[[], Any], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_controller_that_has_lost_a_job_changes_nothing_any_more(world: World) -> None:
+    job = world.running()
+    late = JobQueue(world.database, owner="late", hold_seconds=0)
+    time.sleep(0.01)
+    with world.database.session() as session:
+        session.get_one(JobRow, job.id).held_until = 0.0
+    seen = late.hold(world.job(job))
+    assert seen is not None
+    world.controller.tick()
+    for write in (
+        lambda: late.advance(seen, "publishing"),
+        lambda: late.requeue(seen, told=[]),
+        lambda: late.stopped(seen, "cancelled"),
+        lambda: late.fail(seen, "late", code="late"),
+        lambda: late.keep_handle(seen, {}),
+        lambda: late.succeed(seen, Published("ft:late", 1, ())),
+    ):
+        with pytest.raises(StaleAttemptError, match="held by first now"):
+            write()
+    assert world.job(job).state == "running"
+
+
+def test_what_was_seen_before_a_job_moved_on_is_not_written(world: World) -> None:
+    seen = world.running()
+    queue = JobQueue(world.database, owner="first")
+    queue.fail(seen, "It diverged.", code="diverged")
+    for write in (
+        lambda: queue.stopped(seen, "cancelled"),
+        lambda: queue.requeue(seen, told=[]),
+        lambda: queue.succeed(seen, Published("ft:late", 1, ())),
+        lambda: JobStore(world.database, "default").set_state(
+            seen.id, seen.fence, "succeeded", model="ft:late"
+        ),
+    ):
+        with pytest.raises(StaleAttemptError, match="failed"):
+            write()
+    assert (world.job(seen).state, world.job(seen).model) == ("failed", None)
+
+
+def test_a_hold_from_before_the_clock_was_set_back_blocks_nobody(world: World) -> None:
+    job = world.running()
+    with world.database.session() as session:
+        session.get_one(JobRow, job.id).held_until = time.time() + 3600
+    world.controller = world.make_controller("other")
+    world.attempts.end(**TRAINED)
+    world.tick_until(job, "succeeded")
+
+
+def test_jobs_that_wait_cost_no_write(world: World, count_writes: Callable[[Database], list[str]]) -> None:
+    world.running()
+    for _ in range(5):
+        world.tick_until(world.submit(), "queued")
+    world.controller.tick()
+    writes = count_writes(world.database)
+    for _ in range(3):
+        world.controller.tick()
+    assert writes == []
+
+
+def test_two_controllers_give_the_last_place_away_once(world: World) -> None:
+    jobs = [world.tick_until(world.submit(), "validating_files") for _ in range(2)]
+    for job in jobs:
+        for _ in range(100):
+            world.controller.tick(has_room=False)
+            if world.job(job).state == "queued":
+                break
+            time.sleep(0.02)
+    begun = []
+    for owner, job in zip(("one", "two"), jobs, strict=True):
+        queue = JobQueue(world.database, owner=owner)
+        held = queue.hold(world.job(job))
+        assert held is not None
+        begun.append(queue.begin_attempt(held, max_running=1))
+    assert [each is not None for each in begun] == [True, False]
+
+
+def test_a_job_that_is_cancelled_during_its_proof_leaves_no_name(world: World) -> None:
+    def publish(job: Job) -> str:
+        JobRequests(world.database, "default").want(job.id, "cancelled")
+        return f"ft:{job.id}"
+
+    world.published = publish
+    job = world.running()
+    world.attempts.end(**TRAINED)
+    assert world.tick_until(job, "cancelled").model is None
+
+
+def test_where_things_lie_here_is_not_told(world: World) -> None:
+    job = world.running()
+    world.attempts.note(
+        "failed", error="TrainingError", message=f"Look at {world.home.objects}/worker-0.log."
+    )
+    world.attempts.end(**{**FAILED, "message": f"{world.home.objects}/x cannot be written. {'a' * 10_000}"})
+    failed = world.tick_until(job, "failed")
+    told = " ".join((failed.error or "", *world.messages(job)))
+    assert "Look at $TUNESMITH_HOME/objects/worker-0.log." in told
+    assert str(world.home.root) not in told
+    assert (failed.error or "").endswith("more characters)")

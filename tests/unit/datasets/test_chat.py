@@ -179,3 +179,10 @@ def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, con
     path.write_bytes(content)
     chat = read_chat(path)
     assert chat.examples or chat.faults
+
+
+def test_a_fault_quotes_no_megabytes(tmp_path: Path) -> None:
+    path = tmp_path / "long.jsonl"
+    path.write_text(json.dumps({"messages": [{"role": "x" * 1_000_000, "content": ""}]}) + "\n")
+    (fault,) = read_chat(path).faults
+    assert len(str(fault)) < 1000

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import openai
 import pytest
 
+from tunesmith.config.serve import EngineConfig, JobsConfig
 from tunesmith.config.train import LoraConfig, TrainConfig
+from tunesmith.gateway.app import build_app
+from tunesmith.gateway.upstream import Upstream
 from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.requests import JobRequests
 from tunesmith.jobs.telling import Told
 from tunesmith.stores.database import Database, ProjectRow
 from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.objects import ObjectStore
 
 LINE = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
 PAIR = {"training_file": "", "model": "gpt-4o-mini-2024-07-18"}
@@ -131,8 +137,9 @@ def test_lists_go_page_by_page_and_by_metadata(client, file_id):
 def test_events_come_newest_first_and_go_back_page_by_page(client, database, file_id):
     job = client.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader")
     queue = JobQueue(database, owner="test")
-    (due,) = queue.due()
-    queue.advance(due, "queued", told=[Told("Files validated, moving job to queued state")])
+    held = queue.hold(queue.due()[0])
+    assert held is not None
+    queue.advance(held, "queued", told=[Told("Files validated, moving job to queued state")])
     events = list(client.fine_tuning.jobs.list_events(job.id, limit=2))
     assert [event.message.split(":")[0] for event in events] == [
         "Files validated, moving job to queued state",
@@ -144,7 +151,9 @@ def test_events_come_newest_first_and_go_back_page_by_page(client, database, fil
 def test_a_waiting_job_pauses_resumes_and_is_cancelled_once(client, database, file_id):
     job = client.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader")
     queue = JobQueue(database, owner="test")
-    queue.advance(queue.due()[0], "queued")
+    held = queue.hold(queue.due()[0])
+    assert held is not None
+    queue.advance(held, "queued")
     assert client.fine_tuning.jobs.pause(job.id).status == "paused"
     assert client.fine_tuning.jobs.resume(job.id).status == "queued"
     assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
@@ -172,3 +181,59 @@ def test_another_projects_job_is_not_there(client, database, gateway_url, file_i
     assert stranger.fine_tuning.jobs.list().data == []
     with pytest.raises(openai.BadRequestError, match="does not exist"):
         stranger.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader")
+
+
+@pytest.mark.parametrize("tail", ["9" * 30, "1²", "-1", "٣", "1 OR 1=1", ""])
+def test_a_cursor_that_is_no_event_is_refused(client, file_id, tail):
+    job = client.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader")
+    cursor = f"ftevent-{job.id.removeprefix('ftjob-')}-{tail}"
+    with pytest.raises(openai.BadRequestError, match="is not an event of"):
+        client.fine_tuning.jobs.list_events(job.id, after=cursor)
+
+
+def test_rows_longer_than_the_engine_reads_are_refused_before_they_cost(client, database, file_id):
+    with pytest.raises(openai.BadRequestError, match=r"sequence_length=4096 .* Use 2048 or less"):
+        client.fine_tuning.jobs.create(
+            training_file=file_id,
+            model="tiny-reader",
+            extra_body={"tunesmith": {"set": {"sequence_length": 4096}}},
+        )
+
+
+async def test_a_small_engine_shortens_the_rows_of_jobs_that_say_nothing_of_it(database, objects, key):
+    async with _asgi(database, objects, key, engine=EngineConfig(max_model_len=256)) as http:
+        job = await _post_job(http)
+        assert _config(database, job.json()["id"]).sequence_length == 256
+
+
+async def test_a_project_has_no_more_active_jobs_than_it_may(database, objects, key):
+    async with _asgi(database, objects, key, jobs=JobsConfig(max_active_per_project=2)) as http:
+        first = await _post_job(http)
+        await _post_job(http)
+        refused = await _post_job(http)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_active_jobs")
+        await http.post(f"/v1/fine_tuning/jobs/{first.json()['id']}/cancel")
+        assert (await _post_job(http)).status_code == 200
+
+
+async def _post_job(http: httpx.AsyncClient) -> httpx.Response:
+    files = {"file": ("train.jsonl", LINE), "purpose": (None, "fine-tune")}
+    file = (await http.post("/v1/files", files=files)).json()
+    return await http.post("/v1/fine_tuning/jobs", json={"training_file": file["id"], "model": "tiny-reader"})
+
+
+def _asgi(database: Database, objects: ObjectStore, key: str, **config: Any) -> httpx.AsyncClient:
+    app = build_app(
+        database=database,
+        objects=objects,
+        upstream=Upstream("http://127.0.0.1:9"),
+        base="tiny-reader",
+        embedder="mini",
+        readiness=lambda: None,
+        **config,
+    )
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app),
+        base_url="http://gateway",
+        headers={"Authorization": f"Bearer {key}"},
+    )

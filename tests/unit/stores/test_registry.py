@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,19 @@ def test_a_hidden_version_is_seen_by_engines_alone(registry: Registry) -> None:
 def test_an_alias_set_to_what_it_is_has_not_moved(registry: Registry) -> None:
     _point(registry, "one", "two", "two")
     assert registry.roll_back("support").model == "one"
+
+
+def test_rollbacks_that_come_together_go_back_one_move_each(registry: Registry) -> None:
+    _point(registry, *(f"m{number}" for number in range(9)))
+    with ThreadPoolExecutor(8) as threads:
+        reached = {alias.model for alias in threads.map(lambda _: registry.roll_back("support"), range(8))}
+    assert reached == {f"m{number}" for number in range(8)}
+
+
+def test_an_alias_that_many_move_together_has_moved_that_often(registry: Registry) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: _point(registry, f"m{number}"), range(8)))
+    for _ in range(7):
+        registry.roll_back("support")
+    with pytest.raises(ConflictError, match="nothing to go back"):
+        registry.roll_back("support")
