@@ -24,7 +24,7 @@ from tunesmith.controller.edge import Loop, going_on
 from tunesmith.datasets.chat import check_chat, describe_faults
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, UnavailableError
 from tunesmith.jobs.events import EventBatch, read_events
-from tunesmith.jobs.folders import attempt_folder, job_folder
+from tunesmith.jobs.folders import attempt_folder, data_key, job_folder, keep_file
 from tunesmith.jobs.order import AttemptOrder, write_order
 from tunesmith.jobs.queue import JobQueue, Published
 from tunesmith.jobs.runners.protocol import Runner
@@ -32,7 +32,7 @@ from tunesmith.jobs.store import JobStore
 from tunesmith.jobs.telling import Told, cut
 from tunesmith.records import Job, JobState
 from tunesmith.stores.database import Database
-from tunesmith.stores.files import FileStore, file_key
+from tunesmith.stores.files import FileStore
 from tunesmith.stores.objects import ObjectStore
 
 Result = TypeVar("Result")
@@ -237,8 +237,10 @@ class JobController:
         """What is wrong with the job's files; empty where nothing is."""
         try:
             for file_id, key in self._files_of(job).items():
-                self._files(job).get(file_id)  # deleted or expired meanwhile?
-                _, shown, count = check_chat(self._home.objects / key, name=file_id)
+                kept = self._home.objects / key
+                with FileStore(self._database, self._objects, job.project_id).local_path(file_id) as path:
+                    keep_file(path, kept)
+                _, shown, count = check_chat(kept, name=file_id)
                 if count:
                     return describe_faults(shown) + (
                         f"\n{count} bad lines in all." if count > len(shown) else ""
@@ -248,14 +250,11 @@ class JobController:
         return ""
 
     def _files_of(self, job: Job) -> dict[str, str]:
-        """Key in the object store of each file that the job's recipe names."""
+        """Where below the home's objects the job keeps each file that its recipe names."""
         data = TrainConfig.model_validate(job.config).data
         if not isinstance(data, FileDataConfig):
             return {}
-        return {data.path: file_key(job.project_id, data.path)}
-
-    def _files(self, job: Job) -> FileStore:
-        return FileStore(self._database, self._objects, job.project_id)
+        return {data.path: data_key(job, data.path)}
 
     def _settle(self, job: Job) -> None:
         if job.wanted == "cancelled":

@@ -1,13 +1,19 @@
 """Where the files of a job lie in the object store.
 
-projects/<project>/jobs/<job id>/attempt-0001/   events.jsonl, worker-0.log, checkpoint-50/, export/
+projects/<project>/jobs/<job id>/
+    data/<file id>      what the job was given: its own, whatever becomes of the uploaded file
+    attempt-0001/       events.jsonl, worker-0.log, checkpoint-50/, export/
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 from tunesmith.config.home import Home
+from tunesmith.errors import StorageError
 from tunesmith.records import Job
 
 PROOF = "proof.json"
@@ -27,6 +33,53 @@ def job_folder(home: Home, job: Job) -> Path:
         Its path.
     """
     return home.objects / "projects" / job.project_id / "jobs" / job.id
+
+
+def data_key(job: Job, file_id: str) -> str:
+    """Where a job keeps one of its files.
+
+    Args:
+        job: the job.
+        file_id: the uploaded file.
+
+    Returns:
+        Path below the home's `objects/`.
+    """
+    return f"projects/{job.project_id}/jobs/{job.id}/data/{file_id}"
+
+
+def keep_file(source: Path, target: Path) -> None:
+    """Give a job a file of its own: a second name of the same bytes where the file system can, else a copy.
+
+    Args:
+        source: the file; nobody changes it, but it may be deleted at any time.
+        target: where it shall lie; complete or absent, again changes nothing.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if target.exists():
+        return
+    draft = target.with_name(f"{target.name}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        _link_or_copy(source, draft)
+        draft.replace(target)
+    except OSError as error:
+        raise StorageError(
+            f"{target} cannot be written: {error.strerror}. Free some disk space, or set TUNESMITH_HOME elsewhere."
+        ) from error
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        # Another file system, one without links, or a file that is not ours to link.
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES):
+            raise
+        shutil.copyfile(source, target)
 
 
 def attempt_folder(folder: Path, fence: int) -> Path:

@@ -23,7 +23,7 @@ class AttemptOrder:
         project_id: whose job it is.
         fence: number of the attempt.
         config: the resolved recipe.
-        files: key in the object store of each file id that the recipe names.
+        files: where below the home's `objects/` each file lies that the recipe names by its id.
     """
 
     job_id: str

@@ -76,12 +76,12 @@ FAILED = {"outcome": "failed", "message": "It diverged.", "code": "diverged", "p
 class World:
     """A database, some controllers, and a place where attempts run."""
 
-    def __init__(self, root: Path, **config: Any) -> None:
+    def __init__(self, root: Path, objects_url: str | None = None, **config: Any) -> None:
         self.home = Home(root)
         self.database: Database = open_home_database(self.home)
         self.attempts = Attempts()
         self.config = JobsConfig(**config)
-        self.objects = ObjectStore(self.home.objects_url)
+        self.objects = ObjectStore(objects_url or self.home.objects_url)
         self.published: Callable[[Job], str] = lambda job: f"ft:{job.id}"
         self.controller = self.make_controller("first")
 
@@ -183,7 +183,27 @@ def test_the_order_holds_all_that_an_attempt_needs(world: World) -> None:
     order = json.loads((folder / "order.json").read_text(encoding="utf-8"))
     assert (order["job_id"], order["fence"]) == (job.id, 1)
     file_id = str(job.request["training_file"] if job.request else "")
-    assert order["files"] == {file_id: f"projects/default/files/{file_id}"}
+    assert order["files"] == {file_id: f"projects/default/jobs/{job.id}/data/{file_id}"}
+
+
+def test_a_file_that_is_deleted_under_a_running_job_changes_nothing(world: World) -> None:
+    job = world.running()
+    assert job.request is not None
+    FileStore(world.database, world.objects, "default").delete(job.request["training_file"])
+    world.attempts.end()
+    world.controller.tick()
+    assert world.tick_until(job, "running").fence == 2
+    (folder,) = world.attempts.living.values()
+    order = json.loads((folder / "order.json").read_text(encoding="utf-8"))
+    (key,) = order["files"].values()
+    assert (world.home.objects / key).read_text(encoding="utf-8") == GOOD_LINE
+
+
+def test_a_job_takes_its_file_from_a_bucket(tmp_path: Path) -> None:
+    world = World(tmp_path, objects_url="memory://bucket")
+    job = world.running()
+    (kept,) = (job_folder(world.home, job) / "data").iterdir()
+    assert kept.read_text(encoding="utf-8") == GOOD_LINE
 
 
 def test_bad_lines_end_the_job_before_it_takes_a_place(world: World) -> None:
