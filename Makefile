@@ -9,7 +9,7 @@ INSTALLED := .venv/.tunesmith-$(LOCK)
 REQUIREMENTS := platform/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check bench docs lock install
+.PHONY: help quickstart test check bench docs chart lock install
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,8 +21,8 @@ test: $(INSTALLED) ## the test suite; ARGS= goes to pytest
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, docstrings, import contracts, generated files
-	$(BIN)/ruff check platform tests
-	$(BIN)/ruff format --check platform tests
+	$(BIN)/ruff check platform tests charts
+	$(BIN)/ruff format --check platform tests charts
 	$(BIN)/mypy
 	$(BIN)/pydoclint --quiet platform/tunesmith
 	$(BIN)/lint-imports
@@ -33,6 +33,9 @@ bench: $(INSTALLED) ## the benchmarks; ARGS= goes to pytest
 
 docs: $(INSTALLED) ## write the generated pages again: docs/reference/ and the layout in README.md
 	$(BIN)/python -m tunesmith.cli.reference
+
+chart: $(INSTALLED) ## write what follows from the chart again: its schema, its README, manifests/
+	@PYTHONPATH=platform:charts $(BIN)/python -m generate
 
 lock: ## write the pinned requirements again from pyproject.toml; UPGRADE=1 takes the newest
 	@UPGRADE=$(UPGRADE) PYTHON=$(PYTHON) $(REQUIREMENTS)/lock.sh

@@ -20,6 +20,12 @@ _ABOVE = (
 )
 _DATA = {"config": ("recipes/", "YAML that runs; recipes/tiny/ runs every verb on a laptop CPU")}
 _BELOW = (
+    (
+        "charts/tunesmith/",
+        "the chart: control plane, and the pod templates of Ray clusters; values.yaml documents it",
+    ),
+    ("charts/generate/", "what makes the chart's schema and README, and manifests/, with the real helm"),
+    ("manifests/", "what a cluster gets, scenario by scenario; rendered, never edited"),
     ("tests/", "unit/ mirrors the package; contracts/ one suite per protocol; flows/ real engines; bench/"),
     ("docs/", "a page per flow, decisions/, generated reference/"),
 )

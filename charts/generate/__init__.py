@@ -1,0 +1,1 @@
+"""What is generated from the chart: schema, README, manifests/. `python -m generate` with charts/ on the path."""

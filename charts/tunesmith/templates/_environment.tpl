@@ -1,0 +1,53 @@
+{{- define "tunesmith.home" -}}/home/tunesmith{{- end -}}
+{{- define "tunesmith.modelCache.path" -}}/var/cache/models{{- end -}}
+{{- define "tunesmith.modelCache.claim" -}}
+{{- .Values.modelCache.existingClaim | default (printf "%s-model-cache" (include "tunesmith.fullname" .)) -}}
+{{- end -}}
+
+{{/*
+(root, needs): environment variables of a container. Everybody has a home; the rest is asked for:
+database, objects, milvus, hub. What a pod does not need it does not hold.
+*/}}
+{{- define "tunesmith.environment" -}}
+{{- $root := index . 0 -}}{{- $needs := index . 1 -}}{{- $values := $root.Values -}}
+- {name: HOME, value: {{ include "tunesmith.home" . }}}
+- {name: TUNESMITH_HOME, value: {{ include "tunesmith.home" . }}/state}
+- {name: XDG_CACHE_HOME, value: {{ include "tunesmith.home" . }}/.cache}
+- {name: PYTHONUNBUFFERED, value: "1"}
+{{- if has "database" $needs }}
+- name: TUNESMITH_DATABASE_URL
+  valueFrom: {secretKeyRef: {name: {{ $values.database.secret.name }}, key: {{ $values.database.secret.key }}}}
+{{- end }}
+{{- if has "objects" $needs }}
+- {name: TUNESMITH_OBJECTS_URL, value: {{ $values.objects.url | quote }}}
+{{- with $values.objects.endpoint }}
+- {name: AWS_ENDPOINT_URL, value: {{ . | quote }}}
+{{- end }}
+{{- end }}
+{{- if has "milvus" $needs }}
+- {name: TUNESMITH_MILVUS_URI, value: {{ $values.milvus.uri | quote }}}
+{{- with $values.milvus.token }}{{ if .name }}
+- name: TUNESMITH_MILVUS_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ .name }}, key: {{ .key }}}}
+{{- end }}{{ end }}
+{{- end }}
+{{- if has "hub" $needs }}
+- {name: HF_HOME, value: {{ $values.modelCache.enabled | ternary (include "tunesmith.modelCache.path" .) (printf "%s/.cache/huggingface" (include "tunesmith.home" .)) }}}
+- {name: HF_HUB_OFFLINE, value: {{ $values.modelHub.offline | ternary "1" "0" | quote }}}
+{{- with $values.modelHub.endpoint }}
+- {name: HF_ENDPOINT, value: {{ . | quote }}}
+{{- end }}
+{{- with $values.modelHub.token }}{{ if .name }}
+- name: HF_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ .name }}, key: {{ .key }}}}
+{{- end }}{{ end }}
+{{- end }}
+{{- end -}}
+
+{{/* (root, needs): Secrets whose every key is a variable. */}}
+{{- define "tunesmith.environmentFrom" -}}
+{{- $root := index . 0 -}}
+{{- if and (has "objects" (index . 1)) $root.Values.objects.secret }}
+- secretRef: {name: {{ $root.Values.objects.secret }}}
+{{- end }}
+{{- end -}}

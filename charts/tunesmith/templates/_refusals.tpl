@@ -1,0 +1,141 @@
+{{/* Values that contradict each other: all of them, each with a sentence, at once. */}}
+{{- define "tunesmith.refuse" -}}
+{{- $faults := concat
+      (include "tunesmith.refuse.gateway" . | fromYamlArray)
+      (include "tunesmith.refuse.clusters" . | fromYamlArray)
+      (include "tunesmith.refuse.tenants" . | fromYamlArray)
+      (include "tunesmith.refuse.settings" . | fromYamlArray)
+      (include "tunesmith.refuse.cluster" . | fromYamlArray) -}}
+{{- if $faults -}}
+{{- fail (printf "%d of the values contradict others:\n- %s" (len $faults) (join "\n- " $faults)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tunesmith.refuse.gateway" -}}
+{{- with .Values.gateway }}
+{{- if and .ingress.enabled .httpRoute.enabled }}
+- gateway.ingress.enabled and gateway.httpRoute.enabled are both true. Enable one of them.
+{{- end }}
+{{- if and .ingress.enabled (not .ingress.host) }}
+- gateway.ingress.enabled is true and gateway.ingress.host is empty. Set the host name that clients use.
+{{- end }}
+{{- if and .ingress.enabled (not .ingress.tlsSecret) (not .ingress.plaintext) }}
+- gateway.ingress.tlsSecret is empty, so API keys would travel in clear. Set it, or gateway.ingress.plaintext=true where TLS ends before the Ingress.
+{{- end }}
+{{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}
+- gateway.httpRoute.enabled is true and gateway.httpRoute.parentRefs is empty. Name a Gateway.
+{{- end }}
+{{- if and .autoscaling.enabled (gt (int .autoscaling.minReplicas) (int .autoscaling.maxReplicas)) }}
+- gateway.autoscaling.minReplicas={{ .autoscaling.minReplicas }} is above gateway.autoscaling.maxReplicas={{ .autoscaling.maxReplicas }}. Lower the first.
+{{- end }}
+{{- $replicas := int (.autoscaling.enabled | ternary .autoscaling.minReplicas .replicas) }}
+{{- if and .disruptionBudget.enabled (gt $replicas 1) (ge (int .disruptionBudget.maxUnavailable) $replicas) }}
+- gateway.disruptionBudget.maxUnavailable={{ .disruptionBudget.maxUnavailable }} lets all {{ $replicas }} pods go at once. Lower it.
+{{- end }}
+{{- end }}
+{{- with .Values.controller }}
+{{- if and .disruptionBudget.enabled (gt (int .replicas) 1) (ge (int .disruptionBudget.maxUnavailable) (int .replicas)) }}
+- controller.disruptionBudget.maxUnavailable={{ .disruptionBudget.maxUnavailable }} lets all {{ .replicas }} pods go at once. Lower it.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "tunesmith.refuse.clusters" -}}
+{{- range $plane := list "serving" "training" }}
+{{- $groups := (get $.Values $plane).workerGroups }}
+{{- if not $groups }}
+- {{ $plane }}.workerGroups is empty. Name a group: its head runs no work.
+{{- end }}
+{{- range $name, $_ := $groups }}
+{{- with include "tunesmith.group" (list $ .) | fromYaml }}
+{{- $where := printf "%s.workerGroups.%s" $plane $name }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+- {{ $where }}.minReplicas={{ .minReplicas }} is above its maxReplicas={{ .maxReplicas }}. Lower the first.
+{{- end }}
+{{- if and .accelerator.count (eq .flavour "cpu") }}
+- {{ $where }}.accelerator.count={{ .accelerator.count }} with flavour=cpu, whose image holds no CUDA. Set {{ $where }}.flavour=cuda.
+{{- end }}
+{{- if and .accelerator.type (not .accelerator.count) }}
+- {{ $where }}.accelerator.type={{ .accelerator.type }} with accelerator.count=0. Set the count.
+{{- end }}
+{{- if ge (float64 .sharedMemoryGib) (float64 .memoryGib) }}
+- {{ $where }}.sharedMemoryGib={{ .sharedMemoryGib }} leaves nothing of memoryGib={{ .memoryGib }}, of which it is a part. Lower it.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- with .Values.serving }}
+{{- if and (eq .upgrade.strategy "Incremental") (not .upgrade.gatewayClassName) }}
+- serving.upgrade.strategy=Incremental needs serving.upgrade.gatewayClassName. Name the GatewayClass, or choose Surge or Drain.
+{{- end }}
+{{- if and (eq .upgrade.strategy "Incremental") (not .autoscaler.enabled) }}
+- serving.upgrade.strategy=Incremental needs serving.autoscaler.enabled=true: the new cluster grows as traffic moves.
+{{- end }}
+{{- end }}
+{{- with .Values.ray.faultTolerance }}
+{{- if and .enabled (not .redis) }}
+- ray.faultTolerance.enabled is true and ray.faultTolerance.redis is empty. Name a Redis as HOST:6379.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "tunesmith.refuse.tenants" -}}
+{{- $seen := dict .Release.Namespace "the release" }}
+{{- range .Values.tenants }}
+{{- if hasKey $seen .namespace }}
+- tenants holds the namespace {{ .namespace }}, which is {{ get $seen .namespace }}'s already. Give each tenant one of its own.
+{{- end }}
+{{- $_ := set $seen .namespace "another tenant" }}
+{{- end }}
+{{- with .Values.modelCache }}
+{{- if and .enabled $.Values.tenants (not .existingClaim) }}
+- modelCache.enabled with tenants needs modelCache.existingClaim: a claim of that name in each tenant's namespace. The chart makes one in the release's only.
+{{- end }}
+{{- end }}
+{{- if .Values.queues.enabled }}
+{{- range $entry := prepend .Values.tenants (dict "namespace" "queues" "queueQuota" .Values.queues.quota) }}
+{{- $resources := "" }}
+{{- range $flavor, $quota := .queueQuota }}
+{{- if not (hasKey $.Values.queues.flavors $flavor) }}
+- the quota of {{ $entry.namespace }} names the flavor {{ $flavor }}, which queues.flavors lacks. It has {{ keys $.Values.queues.flavors | sortAlpha | join ", " }}.
+{{- end }}
+{{- $these := keys $quota | sortAlpha | join ", " }}
+{{- if and $resources (ne $these $resources) }}
+- the quota of {{ $entry.namespace }} limits {{ $these }} for {{ $flavor }} and {{ $resources }} for another flavor. Name the same resources for each, with "0" where there are none.
+{{- end }}
+{{- $resources = $these }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "tunesmith.refuse.settings" -}}
+{{- if hasKey .Values.config "milvus_uri" }}
+- config.milvus_uri is set here by milvus.uri. Remove it from config.
+{{- end }}
+{{- if hasKey .Values.config "port" }}
+- config.port is that of a laptop; in a cluster gateway.service.port counts. Remove it from config.
+{{- end }}
+{{- if and .Values.objects.endpoint (not (hasPrefix "s3://" .Values.objects.url)) }}
+- objects.endpoint is for stores that speak S3, and objects.url={{ .Values.objects.url }} is none. Empty one of them.
+{{- end }}
+{{- if and .Values.tests.enabled (not .Values.bootstrap.enabled) (not .Values.bootstrap.secret) }}
+- tests.enabled needs a key, and bootstrap.enabled is false. Name a Secret that holds one in bootstrap.secret, or set tests.enabled=false.
+{{- end }}
+{{- end -}}
+
+{{/* What is asked for must be known to the cluster; `helm template` is told of it by --api-versions. */}}
+{{- define "tunesmith.refuse.cluster" -}}
+{{- $wanted := dict
+      "monitoring.monitors.enabled" (list .Values.monitoring.monitors.enabled "monitoring.coreos.com/v1" "the Prometheus operator")
+      "monitoring.rules.enabled" (list .Values.monitoring.rules.enabled "monitoring.coreos.com/v1" "the Prometheus operator")
+      "gateway.httpRoute.enabled" (list .Values.gateway.httpRoute.enabled "gateway.networking.k8s.io/v1" "the Gateway API") -}}
+{{- range $value, $need := $wanted }}
+{{- if and (index $need 0) (not ($.Capabilities.APIVersions.Has (index $need 1))) }}
+- {{ $value }} is true and the cluster does not know {{ index $need 1 }}. Install {{ index $need 2 }} first; without a cluster pass --api-versions {{ index $need 1 }}.
+{{- end }}
+{{- end }}
+{{- if and .Values.queues.enabled (not (or (.Capabilities.APIVersions.Has "kueue.x-k8s.io/v1beta1") (.Capabilities.APIVersions.Has "kueue.x-k8s.io/v1beta2"))) }}
+- queues.enabled is true and the cluster does not know kueue.x-k8s.io. Install Kueue first; without a cluster pass --api-versions kueue.x-k8s.io/v1beta1.
+{{- end }}
+{{- end -}}

@@ -1,0 +1,6 @@
+{{/* Before anything new runs, in the order of the weight; a failed one stays, so that its log can be read. */}}
+{{- define "tunesmith.hook" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}

@@ -1,0 +1,30 @@
+{{/* root, plane, namespace: a Ray cluster talks within its plane and namespace, to the stores, and with its operator. */}}
+{{- define "tunesmith.ray.networkpolicy" -}}
+{{- $root := .root -}}{{- $flows := $root.Values.networkPolicy -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "tunesmith.metadata" (list $root .plane .plane) | nindent 2 }}
+  namespace: {{ .namespace }}
+spec:
+  podSelector:
+    matchLabels: {{- include "tunesmith.selectorLabels" (list $root .plane) | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress:
+    - from: [{podSelector: {matchLabels: {{ include "tunesmith.selectorLabels" (list $root .plane) | fromYaml | toJson }}}}]
+    # Job submission, Serve's health and its configuration.
+    {{- include "tunesmith.flow" (dict "key" "from" "peers" $flows.operator "ports" (list 8265 8000 52365)) | nindent 4 }}
+    {{- include "tunesmith.flow" (dict "key" "from" "peers" $flows.monitoring "ports" (list 8080)) | nindent 4 }}
+    {{- if eq .plane "serving" }}
+    {{- range $part := list "gateway" "controller" }}
+    - ports: [{port: 8000, protocol: TCP}]
+      from: {{- include "tunesmith.peer" (list $root $part) | nindent 8 }}
+    {{- end }}
+    {{- end }}
+  egress:
+    - to: [{podSelector: {matchLabels: {{ include "tunesmith.selectorLabels" (list $root .plane) | fromYaml | toJson }}}}]
+    {{- include "tunesmith.flow.stores" $root | nindent 4 }}
+    {{- if (get $root.Values .plane).autoscaler.enabled }}
+    {{- include "tunesmith.flow.apiServer" $root | nindent 4 }}
+    {{- end }}
+{{- end -}}
