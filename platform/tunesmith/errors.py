@@ -23,6 +23,8 @@ class PlatformError(Exception):
     exit_code = 1
     type = "server_error"
     default_code: str | None = None
+    retry_after_seconds: int | None = None
+    """After how long trying again makes sense; unset: it does not, or nobody knows."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
@@ -147,12 +149,37 @@ class ClientGoneError(PlatformError):
     default_code = "client_closed_request"
 
 
+class TooManyRequestsError(PlatformError):
+    """A caller asks for more at once than is its share; the others are still served."""
+
+    http_status = 429
+    type = "rate_limit_error"
+    default_code = "too_many_requests_in_flight"
+    retry_after_seconds = 1
+
+
+class ClientSlowError(PlatformError):
+    """The client took too long to send its request, or to read its answer."""
+
+    http_status = 408
+    type = "invalid_request_error"
+    default_code = "client_too_slow"
+
+
 class UnavailableError(PlatformError):
     """A part that should answer does not (yet); trying again later is right."""
 
     http_status = 503
     type = "server_error"
     default_code = "unavailable"
+    retry_after_seconds = 2
+
+
+class OverloadedError(UnavailableError):
+    """A part has as much to do as it can hold; nothing was begun."""
+
+    default_code = "overloaded"
+    retry_after_seconds = 1
 
 
 class LimitError(PlatformError):

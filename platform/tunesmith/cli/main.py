@@ -17,6 +17,7 @@ from tunesmith.cli.keys import app as keys
 from tunesmith.cli.models import app as models
 from tunesmith.cli.plan import plan
 from tunesmith.cli.quickstart import quickstart
+from tunesmith.cli.restart import restart
 from tunesmith.cli.search import search
 from tunesmith.cli.status import status
 from tunesmith.cli.train import train
@@ -40,6 +41,7 @@ app.command()(evaluate)
 app.command()(quickstart)
 app.command()(up)
 app.command()(down)
+app.command()(restart)
 app.command()(status)
 app.command()(ask)
 app.command()(doctor)

@@ -120,6 +120,39 @@ class BaseConfig(StrictModel):
         return self.tensor_parallel_size * self.pipeline_parallel_size
 
 
+class LoadConfig(StrictModel):
+    """What happens when more is asked for than can be done, or somebody is slow."""
+
+    max_in_flight: int = Field(256, ge=1)
+    """Requests of one gateway that the data plane works on at once."""
+    max_in_flight_per_project: int = Field(128, ge=1)
+    """The same for one project; more wait for a moment, then get 429."""
+    max_waiting: int = Field(64, ge=0)
+    """Requests that wait for one of these places; half of them at most are one project's. More get an answer at once:
+    429, or 503 where the whole gateway is full."""
+    wait_seconds: float = Field(5, ge=0)
+    """How long they wait."""
+    max_queued: int = Field(64, ge=-1)
+    """Requests that wait before each application of the data plane (Ray Serve's `max_queued_requests`); more get 503.
+    -1: any number."""
+    connect_seconds: float = Field(3, gt=0)
+    """Longest wait for a connection to the data plane."""
+    first_byte_seconds: float = Field(600, gt=0)
+    """Longest wait for the first event of a stream, or for an answer in one piece; the official clients wait as
+    long."""
+    idle_seconds: float = Field(120, gt=0)
+    """Longest wait between two events of a stream."""
+    total_seconds: float = Field(3600, gt=0)
+    """Longest time of a whole stream."""
+    client_seconds: float = Field(30, gt=0)
+    """How long a client may keep the gateway waiting: for the next piece of a request, or until it reads on. Its
+    request is given up then, and what the engine does for it."""
+    linger_seconds: float = Field(1, ge=0)
+    """A gateway that ends answers on open connections this much longer, and asks for each to be closed."""
+    drain_seconds: float = Field(60, ge=0)
+    """Then it waits this long for requests in flight, streams too."""
+
+
 class ServeConfig(StrictModel):
     """The platform on one machine, and what a cluster serves."""
 
@@ -142,6 +175,8 @@ class ServeConfig(StrictModel):
     """Logical CPUs."""
     jobs: JobsConfig = JobsConfig()
     """Fine-tuning jobs."""
+    load: LoadConfig = LoadConfig()
+    """Bounds, timeouts and the drain."""
     ready_timeout_seconds: float = Field(300, gt=0)
     """How long `up` waits until everything answers."""
 

@@ -54,7 +54,9 @@ def main() -> None:
     if platform is None:
         sys.exit(f"{home.platform_file} does not exist. `tunesmith up` writes it and starts the controller.")
     with _only_one(home):
-        if not build_controller(platform).run(_stop_on_signal()):
+        controller = build_controller(platform)
+        signal.signal(signal.SIGHUP, lambda *_: controller.replace("gateway"))
+        if not controller.run(_stop_on_signal()):
             sys.exit(1)
 
 

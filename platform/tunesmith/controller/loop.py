@@ -73,6 +73,16 @@ class Controller:
         self.stop_parts()
         return all(not loop.failed for loop in loops)
 
+    def replace(self, name: str) -> None:
+        """Ask for a fresh process of one part, without a request refused or cut.
+
+        Args:
+            name: the part's name.
+        """
+        for part in self._parts:
+            if part.part.name == name:
+                part.replace()
+
     def _drive_jobs(self, stop: threading.Event) -> None:
         if self._jobs:
             self._jobs.run(stop, has_room=lambda: self._ray_ready)

@@ -154,6 +154,7 @@ def _gateway(platform: RunningPlatform) -> Part:
         "gateway",
         [sys.executable, "-P", "-m", "tunesmith.gateway", "--home", str(platform.home)],
         probe_url=f"http://{LOOPBACK}:{platform.ports['gateway']}/healthz",
+        port=platform.ports["gateway"],
     )
 
 
@@ -165,6 +166,7 @@ def _part(
     environment: dict[str, str] | None = None,
     probe_url: str | None = None,
     probe_port: int = 0,
+    port: int | None = None,
     grace_seconds: float = 8,
 ) -> Part:
     run = Home(platform.home).run
@@ -178,6 +180,7 @@ def _part(
         home=platform.home,
         probe=answers_http(probe_url, token=token) if probe_url else answers_tcp(LOOPBACK, probe_port),
         grace_seconds=grace_seconds,
+        port=port,
     )
 
 

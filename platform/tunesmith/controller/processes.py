@@ -26,7 +26,12 @@ _FOREIGN = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_JOB_CONFIG_JSON_ENV_VA
 
 
 def start_process(
-    command: Sequence[str], *, environment: Mapping[str, str], log: Path, folder: Path
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    folder: Path,
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, with its output in a log.
 
@@ -35,6 +40,7 @@ def start_process(
         environment: variables on top of the caller's own.
         log: file for standard output and error; appended to.
         folder: working folder.
+        pass_fds: open files that it inherits, under the same numbers.
 
     Returns:
         The started process.
@@ -56,6 +62,7 @@ def start_process(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
     except OSError as error:
         raise StorageError(f"{command[0]} cannot be started with its log {log}: {error.strerror}.") from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from tunesmith.controller.processes import PART, end_processes, start_process, sweep
+from tunesmith.controller.succession import Listener, Successor
 from tunesmith.stores.platform_file import ProcessId
 from tunesmith.stores.state_file import Condition, PartState
 
@@ -45,6 +48,8 @@ class Part:
     home: Path
     probe: Callable[[], bool]
     grace_seconds: float = 8.0
+    port: int | None = None
+    """Where it listens, if the controller shall hold its listening socket, so that it can be replaced unnoticed."""
 
 
 class Supervised:
@@ -64,6 +69,14 @@ class Supervised:
         self._answered_at = -PATIENCE_SECONDS
         self._pause_seconds = 0.0
         self._next_start = 0.0
+        self._listener = Listener(part.port) if part.port is not None else None
+        self._successor: Successor | None = None
+        self._replacement_wanted = False
+        self._leaving: list[subprocess.Popen[bytes]] = []
+
+    def replace(self) -> None:
+        """Ask for a fresh process in place of this one, without a request refused or cut; `tick` sees to it."""
+        self._replacement_wanted = True
 
     def tick(self) -> PartState:
         """Start the part if it does not run, and see whether it answers.
@@ -71,6 +84,8 @@ class Supervised:
         Returns:
             What was observed.
         """
+        if self._listener and self.process is not None:
+            self._succeed(self._listener)
         if not self._alive():
             return self._start_when_due()
         if self.part.probe():
@@ -79,8 +94,36 @@ class Supervised:
             return self._state("ready")
         return self._state("restarting" if self._restarts else "starting", self._trouble())
 
+    def _succeed(self, listener: Listener) -> None:
+        self._leaving = [process for process in self._leaving if process.poll() is None]
+        if self._successor is not None:
+            self._look_at(self._successor)
+        elif self._replacement_wanted and self._alive():
+            self._replacement_wanted = False
+            self._successor = self._start(listener)
+
+    def _look_at(self, successor: Successor) -> None:
+        state = successor.state()
+        if state == "failed":
+            print(f"{self.part.name}: the successor did not answer, see {self.part.log}", flush=True)
+            successor.end()
+            self._successor = None
+        elif state == "ready":
+            if self.process and self.process.alive():
+                os.kill(self.process.pid, signal.SIGTERM)  # it finishes what it has begun
+            if self._child is not None:
+                self._leaving.append(self._child)
+            self._adopt(successor)
+
+    def _adopt(self, successor: Successor) -> None:
+        successor.forget()
+        self._child, self._successor = successor.process, None
+        self.process = ProcessId.of(self._child.pid)
+
     def stop(self) -> None:
         """End the part and everything that it started."""
+        if self._listener:
+            self._listener.close()
         if self.process and self.process.alive():
             with contextlib.suppress(psutil.NoSuchProcess):
                 end_processes([psutil.Process(self.process.pid)], grace_seconds=self.part.grace_seconds)
@@ -100,13 +143,30 @@ class Supervised:
         if time.monotonic() < self._next_start:
             return self._state("failed" if self._hopeless() else "restarting", self._trouble())
         self._sweep()
-        self._child = start_process(
-            self.part.command, environment=self.part.environment, log=self.part.log, folder=self.part.folder
-        )
-        self.process = ProcessId.of(self._child.pid)
+        self._begin()
         return self._state("failed" if self._hopeless() else "restarting" if self._restarts else "starting")
 
+    def _begin(self) -> None:
+        if self._listener:
+            with contextlib.suppress(OSError):  # the port is taken: the process itself says so in its log
+                self._adopt(self._start(self._listener))
+                return
+        part = self.part
+        self._child = start_process(
+            part.command, environment=part.environment, log=part.log, folder=part.folder
+        )
+        self.process = ProcessId.of(self._child.pid)
+
+    def _start(self, listener: Listener) -> Successor:
+        part = self.part
+        return Successor(
+            part.command, listener=listener, environment=part.environment, log=part.log, folder=part.folder
+        )
+
     def _note_death(self) -> None:
+        if self._successor is not None:  # swept away with all that is left of the part
+            self._successor.end()
+            self._successor = None
         self.process, self._answered_at = None, -PATIENCE_SECONDS
         self._restarts += 1
         self._next_start = time.monotonic() + self._pause_seconds

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import socket
 import sys
-
-import uvicorn
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.gateway.app import build_app
+from tunesmith.gateway.drain import Draining, serve_draining
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.objects import ObjectStore
@@ -22,30 +22,35 @@ def main() -> None:
     """Serve the API of the platform that the home's record describes, until SIGTERM."""
     parser = argparse.ArgumentParser(prog="tunesmith.gateway")
     parser.add_argument("--home", required=True)
+    parser.add_argument("--listen-fd", type=int, help="a listening socket to inherit, instead of the port")
+    parser.add_argument("--ready-fd", type=int, help="a pipe to tell when requests are answered")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    home = Home.locate(parser.parse_args().home)
+    arguments = parser.parse_args()
+    home = Home.locate(arguments.home)
     platform = read_record(home)
     if platform is None:
         sys.exit(f"{home.platform_file} does not exist. `tunesmith up` writes it and starts the gateway.")
-    config = ServeConfig.model_validate(platform.config)
+    config, draining = ServeConfig.model_validate(platform.config), Draining()
     app = build_app(
         database=open_home_database(home),
         objects=ObjectStore(home.objects_url),
-        upstream=Upstream(platform.serve_url),
+        upstream=Upstream(platform.serve_url, config.load),
         base=platform.model,
         embedder=config.embedder,
         readiness=lambda: read_state(platform.state_file),
         jobs=config.jobs,
         engine=config.engine,
+        load=config.load,
+        draining=draining,
     )
-    uvicorn.run(
+    serve_draining(
         app,
+        draining=draining,
+        load=config.load,
         host="127.0.0.1",
         port=platform.ports["gateway"],
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=5,
+        listener=None if arguments.listen_fd is None else socket.socket(fileno=arguments.listen_fd),
+        ready_fd=arguments.ready_fd,
     )
 
 

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from tunesmith.config.serve import EngineConfig, JobsConfig
+from tunesmith.config.serve import EngineConfig, JobsConfig, LoadConfig
 from tunesmith.gateway.aliases import alias_routes
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.chat import chat_routes
 from tunesmith.gateway.completions import completion_routes
+from tunesmith.gateway.drain import Draining
 from tunesmith.gateway.embeddings import embedding_routes
 from tunesmith.gateway.errors import install_error_handlers
 from tunesmith.gateway.feedback import feedback_routes
@@ -23,6 +24,7 @@ from tunesmith.gateway.health import Readiness, health_routes
 from tunesmith.gateway.metrics import Metrics, metrics_routes
 from tunesmith.gateway.models import model_routes
 from tunesmith.gateway.names import Names
+from tunesmith.gateway.patience import PatienceMiddleware
 from tunesmith.gateway.responses import response_routes
 from tunesmith.gateway.trace import TraceMiddleware
 from tunesmith.gateway.uploads import upload_routes
@@ -44,6 +46,8 @@ def build_app(
     readiness: Readiness,
     jobs: JobsConfig | None = None,
     engine: EngineConfig | None = None,
+    load: LoadConfig | None = None,
+    draining: Draining | None = None,
 ) -> ASGIApp:
     """Build the gateway.
 
@@ -56,11 +60,14 @@ def build_app(
         readiness: what the controller last said.
         jobs: what fine-tuning jobs are made from, and which names the base stands in for.
         engine: what the engine was started with; a job must fit it.
+        load: how long a client may be silent.
+        draining: set by the server when it ends.
 
     Returns:
         The app; nothing outside it is touched before its first request.
     """
     metrics, jobs = Metrics(), jobs or JobsConfig()
+    metrics.watch(upstream.admission)
     authenticate = Authenticator(KeyStore(database))
     names = Names(
         lambda project_id: Registry(database, project_id),
@@ -71,7 +78,7 @@ def build_app(
     # No /docs and no /openapi.json: closed by default.
     app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream))
     for router in (
-        health_routes(readiness),
+        health_routes(readiness, draining or Draining()),
         metrics_routes(metrics),
         model_routes(authenticate=authenticate, names=names, database=database),
         alias_routes(authenticate=authenticate, names=names, database=database),
@@ -97,8 +104,9 @@ def build_app(
     ):
         app.include_router(router)
     install_error_handlers(app)
-    # Outermost, so that the answer to an unexpected failure carries the request's id too.
-    return TraceMiddleware(app, metrics=metrics)
+    # Outside the app, so that the answer to an unexpected failure carries the request's id too.
+    traced = TraceMiddleware(app, metrics=metrics)
+    return PatienceMiddleware(traced, seconds=(load or LoadConfig()).client_seconds)
 
 
 def _closing(upstream: Upstream) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:

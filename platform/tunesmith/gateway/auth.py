@@ -10,6 +10,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from tunesmith.errors import AuthenticationError
+from tunesmith.gateway.request_record import record_of
 from tunesmith.stores.keys import ApiKey, KeyStore
 
 REMEMBERED_SECONDS = 2.0
@@ -46,7 +47,9 @@ class Authenticator:
                 "You did not provide an API key. Send it as `Authorization: Bearer KEY`; "
                 "`tunesmith keys create` makes one."
             )
-        return await self._verify(secret.strip())
+        key = await self._verify(secret.strip())
+        record_of(request).project_id = key.project_id
+        return key
 
     async def _verify(self, secret: str) -> ApiKey:
         digest = hashlib.sha256(secret.encode()).digest()

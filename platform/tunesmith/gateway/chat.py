@@ -16,6 +16,7 @@ from tunesmith.gateway.body import check_fields, read_object, while_connected
 from tunesmith.gateway.interactions import Transcript, noting
 from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.names import NamedModel, Names
+from tunesmith.gateway.request_record import record_of
 from tunesmith.gateway.retrieval import RetrievalOptions, find_stores, split_tools
 from tunesmith.gateway.served import Unserved, served_fields, without_nulls
 from tunesmith.gateway.stream import EventStreamResponse, relay
@@ -114,18 +115,18 @@ def chat_routes(
         call = await run_in_threadpool(
             plan_call, body, fields, key.project_id, names=names, database=database
         )
-        tally, transcript = metrics.tally(call.model.kind), begin_transcript(call, fields)
+        tally = metrics.tally(record_of(request), call.model.model)
+        transcript = begin_transcript(call, fields)
         kept = FeedbackStore(database, key.project_id)
 
         async def keep() -> None:
             await run_in_threadpool(kept.keep, transcript.interaction())
 
         if fields.stream:
-            source = await while_connected(request, upstream.open_stream(call.path, call.body))
+            source = await while_connected(request, upstream.open_stream(call.path, call.body, tally=tally))
             events = relay(source, tally=tally, usage_wanted=call.usage_wanted)
             return EventStreamResponse(source, noting(events, transcript, keep) if fields.store else events)
-        answer = await while_connected(request, upstream.post(call.path, call.body))
-        tally.usage(answer.get("usage"))
+        answer = await while_connected(request, upstream.post(call.path, call.body, tally=tally))
         if fields.store:
             transcript.note(answer)
             await keep()

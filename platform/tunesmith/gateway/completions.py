@@ -15,6 +15,7 @@ from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object, while_connected
 from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.names import NamedModel, Names
+from tunesmith.gateway.request_record import record_of
 from tunesmith.gateway.served import Unserved, served_fields, without_nulls
 from tunesmith.gateway.stream import EventStreamResponse, relay
 from tunesmith.gateway.upstream import Upstream
@@ -69,14 +70,13 @@ def completion_routes(
         fields = check_fields(body, CompletionFields)
         model = await run_in_threadpool(names.resolve, key.project_id, fields.model)
         _check_plain(model)
-        sent, tally = body | {"model": model.model}, metrics.tally(model.kind)
+        sent, tally = body | {"model": model.model}, metrics.tally(record_of(request), model.model)
         if fields.stream:
             sent["stream_options"] = {**fields.stream_options, "include_usage": True}
-            source = await while_connected(request, upstream.open_stream(_ENGINE, sent))
+            source = await while_connected(request, upstream.open_stream(_ENGINE, sent, tally=tally))
             usage_wanted = bool(fields.stream_options.get("include_usage"))
             return EventStreamResponse(source, relay(source, tally=tally, usage_wanted=usage_wanted))
-        answer = await while_connected(request, upstream.post(_ENGINE, sent))
-        tally.usage(answer.get("usage"))
+        answer = await while_connected(request, upstream.post(_ENGINE, sent, tally=tally))
         return JSONResponse(complete_completion(answer))
 
     return router

@@ -16,6 +16,7 @@ from tunesmith.errors import ConfigError, ModelNotFoundError
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object, while_connected
 from tunesmith.gateway.metrics import Metrics
+from tunesmith.gateway.request_record import record_of
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.keys import ApiKey
 
@@ -70,10 +71,10 @@ def embedding_routes(
             raise ModelNotFoundError(
                 f"The model '{fields.model}' does not make embeddings here; '{embedder}' does.", param="model"
             )
+        tally = metrics.tally(record_of(request), embedder)
         answer = await while_connected(
-            request, upstream.post(_ROUTE, {"model": embedder, "input": fields.input})
+            request, upstream.post(_ROUTE, {"model": embedder, "input": fields.input}, tally=tally)
         )
-        metrics.tally("embedder").usage(answer.get("usage"))
         return JSONResponse({**answer, "data": [_encode(entry, fields) for entry in answer["data"]]})
 
     return router

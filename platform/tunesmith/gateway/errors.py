@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from tunesmith.errors import PlatformError
+from tunesmith.gateway.request_record import record_of
 
 LOG = logging.getLogger("tunesmith.gateway")
 """The gateway's log."""
@@ -58,8 +59,9 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected_error)
 
 
-async def _platform_error(_request: Request, error: Exception) -> JSONResponse:
+async def _platform_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, PlatformError)
+    record_of(request).error_code = error.code or error.type
     return JSONResponse(platform_error_body(error), error.http_status, _headers(error))
 
 
@@ -69,8 +71,8 @@ def _headers(error: PlatformError) -> Mapping[str, str]:
     if error.http_status in (409, 507):
         # The official clients retry these, but what is contradicted, or full, will be so in a second.
         return {"x-should-retry": "false"}
-    if error.http_status in (429, 503):
-        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    if error.retry_after_seconds is not None:
+        return {"Retry-After": str(error.retry_after_seconds)}
     return {}
 
 
@@ -82,6 +84,7 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     }
     message = known.get(error.status_code, str(error.detail))
     code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code)
+    record_of(request).error_code = code or str(error.status_code)
     return JSONResponse(
         error_body(message, type="invalid_request_error", code=code), error.status_code, error.headers
     )
@@ -89,7 +92,8 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
     # What a traceback says is nobody's business but the operator's.
-    request_id = request.scope.get("state", {}).get("request_id")
+    record = record_of(request)
+    record.error_code, request_id = "internal_error", record.request_id
     LOG.error("request %s failed", request_id, exc_info=error)
     message = f"The gateway failed on this request. Its log says more, under request id {request_id}."
     return JSONResponse(error_body(message, type="server_error", code="internal_error"), 500)

@@ -8,17 +8,19 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from tunesmith.gateway.drain import Draining
 from tunesmith.gateway.errors import RETRY_AFTER_SECONDS
 from tunesmith.stores.state_file import PlatformState
 
 Readiness = Callable[[], PlatformState | None]
 
 
-def health_routes(readiness: Readiness) -> APIRouter:
+def health_routes(readiness: Readiness, draining: Draining) -> APIRouter:
     """The health resource; without a key, as load balancers read it.
 
     Args:
         readiness: what the controller last said.
+        draining: whether this gateway is ending.
 
     Returns:
         Its routes.
@@ -32,6 +34,9 @@ def health_routes(readiness: Readiness) -> APIRouter:
     @router.get("/readyz")
     async def read_readiness() -> JSONResponse:
         state = readiness()
+        if draining.begun:
+            said = ready_object(state) | {"ready": False, "draining": True}
+            return JSONResponse(said, 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})
         if state is not None and state.ready:
             return JSONResponse(ready_object(state))
         return JSONResponse(ready_object(state), 503, {"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -16,6 +16,7 @@ from tunesmith.gateway.body import check_fields, read_object, while_connected
 from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.paging import PageFields, page_object, read_page
+from tunesmith.gateway.request_record import record_of
 from tunesmith.gateway.response_events import Event, Keep, response_events, whole_response
 from tunesmith.gateway.response_items import Item
 from tunesmith.gateway.response_object import shown, shown_response
@@ -63,13 +64,12 @@ def response_routes(
             plan_response, fields, project_id, names=names, database=database, kept=kept
         )
         keep = _keeper(plan, kept)
-        call, tally = plan.call, metrics.tally(plan.call.model.kind)
+        call, tally = plan.call, metrics.tally(record_of(request), plan.call.model.model)
         if fields.stream:
-            source = await while_connected(request, upstream.open_stream(call.path, call.body))
+            source = await while_connected(request, upstream.open_stream(call.path, call.body, tally=tally))
             events = response_events(plan.series, read_chunks(source, tally=tally), keep=keep)
             return EventStreamResponse(source, _written(events))
-        completion = await while_connected(request, upstream.post(call.path, call.body))
-        tally.usage(completion.get("usage"))
+        completion = await while_connected(request, upstream.post(call.path, call.body, tally=tally))
         response = whole_response(plan.series, completion)
         await keep(response)
         return JSONResponse(shown_response(response, fields.include))

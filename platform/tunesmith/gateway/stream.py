@@ -14,6 +14,8 @@ from tunesmith.gateway.errors import platform_error_body
 from tunesmith.gateway.metrics import Tally
 from tunesmith.gateway.upstream import EventSource, in_stream_error
 
+_LOOKED_AT = (b'"error"', b'"usage"', b'"timings_ms"')
+"""What makes a chunk worth reading; all others are passed on as they are."""
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -61,6 +63,7 @@ async def relay(source: EventSource, *, tally: Tally, usage_wanted: bool) -> Asy
             if passed is not None:
                 yield passed + b"\n\n"
     except PlatformError as error:
+        tally.failed(error.code or error.type)
         yield _event(platform_error_body(error)) + b"\n\n"
 
 
@@ -68,13 +71,15 @@ def _look_at(event: bytes, *, tally: Tally, usage_wanted: bool) -> bytes | None:
     payload = event.removeprefix(b"data:").strip()
     if not event.startswith(b"data:") or payload == b"[DONE]":
         return event
-    tally.first_token()
-    if b'"error"' not in payload and b'"usage"' not in payload:
+    tally.chunk()
+    if not any(word in payload for word in _LOOKED_AT):
         return event
     chunk: dict[str, Any] = json.loads(payload)
     if isinstance(chunk.get("error"), dict):
-        return _event(platform_error_body(in_stream_error(chunk["error"])))
-    tally.usage(chunk.get("usage"))
+        error = in_stream_error(chunk["error"])
+        tally.failed(error.code or error.type)
+        return _event(platform_error_body(error))
+    tally.answered(chunk)
     only_usage = chunk.get("usage") and not chunk.get("choices")
     return None if only_usage and not usage_wanted else event
 
@@ -98,11 +103,13 @@ async def read_chunks(source: EventSource, *, tally: Tally) -> AsyncIterator[dic
         payload = event.removeprefix(b"data:").strip()
         if not event.startswith(b"data:") or payload == b"[DONE]":
             continue
-        tally.first_token()
+        tally.chunk()
         chunk: dict[str, Any] = json.loads(payload)
         if isinstance(chunk.get("error"), dict):
-            raise in_stream_error(chunk["error"])
-        tally.usage(chunk.get("usage"))
+            error = in_stream_error(chunk["error"])
+            tally.failed(error.code or error.type)
+            raise error
+        tally.answered(chunk)
         yield chunk
 
 

@@ -9,6 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunesmith.gateway.metrics import Metrics
+from tunesmith.gateway.request_record import RequestRecord
 
 
 class TraceMiddleware:
@@ -34,23 +35,23 @@ class TraceMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
-        request_id = f"req_{secrets.token_hex(12)}"
-        scope.setdefault("state", {})["request_id"] = request_id
+        status, record = 500, RequestRecord(request_id=f"req_{secrets.token_hex(12)}")
+        scope.setdefault("state", {})["record"] = record
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                MutableHeaders(scope=message)["x-request-id"] = record.request_id
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            self._count(scope, status, time.perf_counter() - began)
+            self._count(scope, record, status)
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+    def _count(self, scope: Scope, record: RequestRecord, status: int) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE") else "other"
-        self._metrics.request_done(route=route, method=method, status=status, seconds=seconds)
+        seconds = time.perf_counter() - record.began
+        self._metrics.request_done(record, route=route, method=method, status=status, seconds=seconds)

@@ -2,78 +2,113 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
 
-from tunesmith.errors import PlatformError, RefusedError, SlowError, UnavailableError
-
-CONNECT_SECONDS = 3.0
-ANSWER_SECONDS = 600.0
-"""Longest wait for an answer, or for the next piece of a stream; the official clients wait as long."""
+from tunesmith.config.serve import LoadConfig
+from tunesmith.errors import OverloadedError, PlatformError, RefusedError, SlowError, UnavailableError
+from tunesmith.gateway.admission import Admission, Place
+from tunesmith.gateway.metrics import Tally
 
 
 class Upstream:
-    """Sends requests to the data plane.
+    """Sends requests to the data plane, as many at once as may be, each for as long as it may take.
 
     Args:
         serve_url: Ray Serve's HTTP address.
+        load: bounds and timeouts.
     """
 
-    def __init__(self, serve_url: str) -> None:
+    def __init__(self, serve_url: str, load: LoadConfig | None = None) -> None:
+        self._load = load or LoadConfig()
+        self.admission = Admission(self._load)
+        connect = self._load.connect_seconds
         self._client = httpx.AsyncClient(
             base_url=serve_url,
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=1000, max_keepalive_connections=100),
+            timeout=httpx.Timeout(None, connect=connect, write=self._load.idle_seconds, pool=connect),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
             headers={"Accept-Encoding": "identity"},
             trust_env=False,
         )
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: Mapping[str, Any], *, tally: Tally) -> dict[str, Any]:
         """Ask for an answer in one piece.
 
         Args:
             path: route on Ray Serve.
             body: JSON to send.
+            tally: says whose request it is, and is told what came of it.
 
         Returns:
             The JSON that came back.
 
         Raises:
             RefusedError: a 4xx.
-            UnavailableError: nothing answers, or it fails.
+            TooManyRequestsError: the project has too many requests in flight.
+            UnavailableError: nothing answers, it fails, or it has too much to do.
             SlowError: no answer in time.
         """
-        response = await self._send(path, body)
+        place = await self._enter(tally)
         try:
-            raw = await _reading(response)
+            async with self._in_time(self._load.first_byte_seconds):
+                response = await self._send(path, body)
+                try:
+                    raw = await _reading(response)
+                finally:
+                    await response.aclose()
         finally:
-            await response.aclose()
+            place.leave()
         answer: dict[str, Any] = json.loads(raw)
+        tally.answered(answer)
         return answer
 
-    async def open_stream(self, path: str, body: Mapping[str, Any]) -> EventSource:
+    async def open_stream(self, path: str, body: Mapping[str, Any], *, tally: Tally) -> EventSource:
         """Ask for an answer as server-sent events.
 
         Args:
             path: route on Ray Serve.
             body: JSON to send.
+            tally: says whose request it is.
 
         Returns:
             The open stream; whoever holds it closes it.
 
         Raises:
             RefusedError: a 4xx.
-            UnavailableError: nothing answers, or it fails.
+            TooManyRequestsError: the project has too many requests in flight.
+            UnavailableError: nothing answers, it fails, or it has too much to do.
             SlowError: no first piece in time.
         """
-        return EventSource(await self._send(path, body))
+        place = await self._enter(tally)
+        try:
+            async with self._in_time(self._load.first_byte_seconds):
+                response = await self._send(path, body)
+        except BaseException:
+            place.leave()
+            raise
+        return EventSource(response, place, self._load)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+
+    async def _enter(self, tally: Tally) -> Place:
+        place = await self.admission.enter(tally.project_id)
+        tally.admitted()
+        return place
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self, seconds: float) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            raise _slow(f"did not answer within {seconds:g} s") from error
 
     async def _send(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
         request = self._client.build_request("POST", path, json=body)
@@ -94,10 +129,14 @@ class EventSource:
 
     Args:
         response: an open response.
+        place: what the answer holds of the data plane; left when the source is closed.
+        load: how long the next event, and all of them, may take.
     """
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, place: Place, load: LoadConfig) -> None:
         self._response = response
+        self._place = place
+        self._load = load
 
     async def events(self) -> AsyncIterator[bytes]:
         """The events, each as soon as it is whole.
@@ -107,21 +146,40 @@ class EventSource:
 
         Raises:
             UnavailableError: the connection broke.
-            SlowError: the next piece did not come in time.
+            SlowError: the next piece, or the last one, did not come in time.
         """
         pending = b""
-        try:
-            async for piece in self._response.aiter_raw():
-                *whole, pending = (pending + piece).replace(b"\r\n", b"\n").split(b"\n\n")
-                for event in whole:
-                    yield event
-        except httpx.HTTPError as error:
-            raise _transport_error(error) from error
+        async for piece in self._pieces():
+            *whole, pending = (pending + piece).replace(b"\r\n", b"\n").split(b"\n\n")
+            for event in whole:
+                yield event
         if pending.strip():
             yield pending
 
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        pieces = self._response.aiter_raw()
+        clock = asyncio.get_running_loop().time
+        last, patience = clock() + self._load.total_seconds, self._load.first_byte_seconds
+        while True:
+            due = min(clock() + patience, last)
+            try:
+                async with asyncio.timeout_at(due):
+                    piece = await anext(pieces, None)
+            except TimeoutError as error:
+                told = (
+                    f"said nothing for {patience:g} s" if due < last else "took too long for the whole answer"
+                )
+                raise _slow(told) from error
+            except httpx.HTTPError as error:
+                raise _transport_error(error) from error
+            if piece is None:
+                return
+            patience = self._load.idle_seconds
+            yield piece
+
     async def close(self) -> None:
         """Close the connection; an answer that is still being made is given up."""
+        self._place.leave()
         await self._response.aclose()
 
 
@@ -132,14 +190,16 @@ async def _reading(response: httpx.Response) -> bytes:
         raise _transport_error(error) from error
 
 
+def _slow(what: str) -> SlowError:
+    return SlowError(f"The engine {what}. Ask for fewer tokens, or try again.")
+
+
 def _transport_error(error: httpx.HTTPError) -> PlatformError:
-    if isinstance(error, httpx.TimeoutException) and not isinstance(
-        error, httpx.ConnectTimeout | httpx.PoolTimeout
-    ):
-        return SlowError(
-            f"The engine did not answer within {ANSWER_SECONDS:.0f} s. Ask for fewer tokens, or try again."
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        return UnavailableError(
+            "The engine does not answer. It may be starting: GET /readyz says. Try again."
         )
-    return UnavailableError("The engine does not answer. It may be starting: GET /readyz says. Try again.")
+    return UnavailableError("The engine went away while it answered. It is being started again: try again.")
 
 
 def _as_error(status: int, raw: bytes) -> PlatformError:
@@ -149,8 +209,16 @@ def _as_error(status: int, raw: bytes) -> PlatformError:
         error = None
     if status < 500 and isinstance(error, Mapping):
         return _refused(status, error)
+    if status == 503 and _overloaded(raw, error):
+        return OverloadedError("The engine has as much to do as it can hold. Try again in a moment.")
     # Bodies of 5xx carry internal exceptions; a 404 that is not ours is Ray Serve without the application.
     return UnavailableError("The engine failed or is not deployed (yet): GET /readyz says. Try again.")
+
+
+def _overloaded(raw: bytes, error: object) -> bool:
+    if isinstance(error, Mapping):
+        return error.get("code") == OverloadedError.default_code
+    return b"backpressure" in raw  # the words of Ray Serve's proxy before a queue that is full
 
 
 def in_stream_error(error: Mapping[str, Any]) -> PlatformError:
@@ -166,6 +234,8 @@ def in_stream_error(error: Mapping[str, Any]) -> PlatformError:
         status = int(error.get("code") or 0)
     except (TypeError, ValueError):
         status = 0
+    if error.get("code") == OverloadedError.default_code:
+        return OverloadedError("The engine has as much to do as it can hold. Try again in a moment.")
     if 400 <= status < 500 or error.get("type") in ("invalid_request_error", "BadRequestError"):
         return _refused(status or 400, error)
     return UnavailableError("The engine failed while it answered. Try again.")

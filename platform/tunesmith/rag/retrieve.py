@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tunesmith.config.serve import RetrievalConfig
 from tunesmith.engines.protocols import QueryEmbedder
@@ -17,6 +17,7 @@ def retrieve(
     vectors: VectorStore,
     stores: Sequence[StoreRecord],
     retrieval: RetrievalConfig,
+    lap: Callable[[str], None] = lambda _step: None,
 ) -> tuple[Source, ...]:
     """Find the sources for a question.
 
@@ -26,6 +27,7 @@ def retrieve(
         vectors: where to search.
         stores: one or more stores of one embedder; they say whose project they are.
         retrieval: how many sources, from how many candidates.
+        lap: told when a step has ended: `embed`, `search`.
 
     Returns:
         At most `top_k` sources, numbered from 1 in the order in which the model sees them.
@@ -35,6 +37,7 @@ def retrieve(
         UnavailableError: the vector store does not answer.
     """
     (vector,) = embedder.embed([question])
+    lap("embed")
     hits = vectors.search(
         stores,
         question,
@@ -42,7 +45,9 @@ def retrieve(
         top_k=retrieval.top_k,
         candidates=max(retrieval.candidates, retrieval.top_k),
     )
-    return number_sources(hits)
+    sources = number_sources(hits)
+    lap("search")
+    return sources
 
 
 def number_sources(hits: Sequence[Hit]) -> tuple[Source, ...]:

@@ -10,9 +10,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from ray import serve
 from ray.serve import Application
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from tunesmith.errors import UnavailableError
+from tunesmith.errors import OverloadedError, UnavailableError
 from tunesmith.serve.answer_request import AnswerRequest
 from tunesmith.serve.answering import Answerer, EngineRefusal
 from tunesmith.serve.applications import ANSWER, EMBED, ENGINE
@@ -34,11 +35,21 @@ class ServedEngine:
 
         Yields:
             What the engine yields. Closing early stops the generation.
+
+        Raises:
+            OverloadedError: too many requests wait for the engine.
+            UnavailableError: it could not be started.
         """
         pieces = self._handle.chat.remote(body)
         try:
             async for piece in pieces:
                 yield piece
+        except BackPressureError as error:
+            raise OverloadedError(
+                "The engine has as much to do as it can hold. Try again in a moment."
+            ) from error
+        except DeploymentUnavailableError as error:
+            raise UnavailableError("The engine cannot be started. Its log holds the reason.") from error
         finally:
             pieces.cancel()
 
@@ -68,12 +79,16 @@ class ServedEmbedder:
             One unit vector a text.
 
         Raises:
-            UnavailableError: the embedder takes too long.
+            UnavailableError: the embedder takes too long, or has too much to do.
         """
         try:
             vectors: list[list[float]] = self._handle.embed.remote(list(texts)).result(
                 timeout_s=_EMBED_SECONDS
             )
+        except BackPressureError as error:
+            raise OverloadedError(
+                f"The embedder {self.name} has as much to do as it can hold. Try again in a moment."
+            ) from error
         except TimeoutError as error:
             raise UnavailableError(
                 f"The embedder {self.name} did not embed the question within {_EMBED_SECONDS:.0f} s. It has more to do "
@@ -142,6 +157,10 @@ def build(args: dict[str, Any]) -> Application:
     """
     options = AnswerOptions.model_validate(args)
     deployment = serve.deployment(
-        Answering, name=ANSWER, max_ongoing_requests=128, ray_actor_options={"num_cpus": options.num_cpus}
+        Answering,
+        name=ANSWER,
+        max_ongoing_requests=128,
+        max_queued_requests=options.max_queued,
+        ray_actor_options={"num_cpus": options.num_cpus},
     )
     return deployment.bind(options)

@@ -74,7 +74,7 @@ class Answerer:
         """
         run = _Run(request)
         sources = await self._retrieve(run)
-        async with aclosing(self._generate(request, sources)) as pieces:
+        async with aclosing(self._generate(run, sources)) as pieces:
             completion = await anext(pieces)
         assert isinstance(completion, dict)
         text = completion["choices"][0]["message"]["content"] or ""
@@ -98,7 +98,7 @@ class Answerer:
         run = _Run(request)
         sources = await self._retrieve(run)
         said = _Said(sources if request.retrieval.announce else None)
-        async with aclosing(self._generate(request, sources)) as pieces:
+        async with aclosing(self._generate(run, sources)) as pieces:
             async for event in pieces:
                 assert isinstance(event, str)
                 if event != DONE and not said.holds_back(event):
@@ -109,21 +109,22 @@ class Answerer:
 
     async def _retrieve(self, run: _Run) -> tuple[Source, ...]:
         request = run.request
-        sources = await asyncio.to_thread(
+        return await asyncio.to_thread(
             retrieve,
             request.question,
             embedder=self._embedder,
             vectors=self._vectors,
             stores=request.stores(self._embedder.name),
             retrieval=request.limits(self._retrieval),
+            lap=run.lap,
         )
-        run.lap("retrieve")
-        return sources
 
     async def _generate(
-        self, request: AnswerRequest, sources: tuple[Source, ...]
+        self, run: _Run, sources: tuple[Source, ...]
     ) -> AsyncGenerator[dict[str, Any] | str, None]:
-        async with aclosing(self._engine.chat(request.engine_body(sources))) as pieces:
+        body = run.request.engine_body(sources)
+        run.lap("prompt")
+        async with aclosing(self._engine.chat(body)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, dict) and "error" in piece:
                     raise EngineRefusal({"error": piece["error"]}, piece["status"])
@@ -146,7 +147,7 @@ class _Run:
     def check(self, text: str, sources: tuple[Source, ...]) -> dict[str, Any]:
         self.lap("generate")
         answer = check_answer(text, sources, question=self.request.question)
-        self.lap("check")
+        self.lap("cite")
         self._timings_ms["total"] = (self._lap - self._started) * 1000
         return to_extension(answer, timings_ms=self._timings_ms)
 

@@ -86,14 +86,16 @@ def _applications(
         num_cpus=config.budget.engine_cpus,
         engine=knobs,
         replicas=replicas,
+        max_queued=config.load.max_queued,
     )
-    embedder = EmbedderOptions(model=config.embedder, num_cpus=cpus)
+    embedder = EmbedderOptions(model=config.embedder, num_cpus=cpus, max_queued=config.load.max_queued)
     answer = AnswerOptions(
         home_root=str(home.root),
         milvus_uri=config.milvus_uri or milvus_uri,
         embedder=config.embedder,
         num_cpus=cpus,
         retrieval=config.retrieval,
+        max_queued=config.load.max_queued,
     )
     environment = _environment(knobs.num_threads)
     return [

@@ -122,6 +122,10 @@ def build(args: dict[str, Any]) -> Application:
     """
     options = EmbedderOptions.model_validate(args)
     deployment = serve.deployment(
-        Embedding, name=EMBED, max_ongoing_requests=64, ray_actor_options={"num_cpus": options.num_cpus}
+        Embedding,
+        name=EMBED,
+        max_ongoing_requests=64,
+        max_queued_requests=options.max_queued,
+        ray_actor_options={"num_cpus": options.num_cpus},
     )
     return deployment.bind(options)

@@ -71,6 +71,7 @@ def build(args: dict[str, Any]) -> Application:
         Engine,
         name=ENGINE,
         max_ongoing_requests=options.engine.max_num_seqs * 8,
+        max_queued_requests=options.max_queued,
         health_check_timeout_s=60,
         ray_actor_options={"num_cpus": options.num_cpus},
         placement_group_bundles=replica_bundles(options, gpu=gpu),

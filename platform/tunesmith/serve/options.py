@@ -41,6 +41,8 @@ class EngineOptions(StrictModel):
     """Knobs of vLLM."""
     replicas: ReplicaOptions = ReplicaOptions()
     """Replicas and their GPUs."""
+    max_queued: int = -1
+    """Requests that wait before the replicas; -1: any number."""
 
     @property
     def home(self) -> Home:
@@ -55,6 +57,8 @@ class EmbedderOptions(StrictModel):
     """A sentence-transformers model, by name or path."""
     num_cpus: float
     """Logical CPUs of the replica."""
+    max_queued: int = -1
+    """Requests that wait before the replicas; -1: any number."""
 
 
 class AnswerOptions(StrictModel):
@@ -70,6 +74,8 @@ class AnswerOptions(StrictModel):
     """Logical CPUs of the replica."""
     retrieval: RetrievalConfig
     """Defaults of retrieval."""
+    max_queued: int = -1
+    """Requests that wait before the replicas; -1: any number."""
 
     @property
     def home(self) -> Home:

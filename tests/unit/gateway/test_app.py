@@ -149,12 +149,16 @@ def test_metrics_count_requests_and_tokens_without_growing(http, gateway_url):
         http.get(f"/nowhere/{number}")
 
     text = httpx.get(f"{gateway_url}/metrics").text
-    assert 'tunesmith_tokens_total{direction="completion",kind="base"} 5.0' in text
-    assert 'tunesmith_tokens_total{direction="prompt",kind="base"} 10.0' in text
-    assert 'tunesmith_time_to_first_token_seconds_count{kind="base"} 1.0' in text
-    assert 'route="/v1/chat/completions",status="200"} 2.0' in text
+    whose = 'model="tiny-reader",project="default"}'
+    assert f'tunesmith_tokens_total{{direction="completion",{whose} 5.0' in text
+    assert f'tunesmith_tokens_total{{direction="prompt",{whose} 10.0' in text
+    assert f"tunesmith_time_to_first_token_seconds_count{{{whose} 1.0" in text
+    assert f"tunesmith_queue_seconds_count{{{whose} 2.0" in text
+    assert 'project="default",route="/v1/chat/completions",status="200"} 2.0' in text
     assert 'route="/v1/models/{model:path}",status="404"} 20.0' in text
     assert 'route="unmatched",status="404"} 20.0' in text
+    assert 'tunesmith_errors_total{code="model_not_found",model="none",project="default"} 20.0' in text
+    assert "tunesmith_requests_in_flight 0.0" in text
     assert "unknown-" not in text
 
 

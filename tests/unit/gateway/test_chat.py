@@ -309,7 +309,7 @@ def test_an_engine_that_dies_in_a_stream_ends_it_with_an_error(gateway_url, key,
     client = openai.OpenAI(base_url=f"{gateway_url}/v1", api_key=key, max_retries=0)
     stream = client.chat.completions.create(model="tiny-reader", messages=QUESTION, stream=True)
     said = []
-    with pytest.raises(openai.APIError, match="does not answer"):
+    with pytest.raises(openai.APIError, match="went away"):
         said.extend(chunk.choices[0].delta.content for chunk in stream)
     assert said == ["0 ", "1 "]
 
