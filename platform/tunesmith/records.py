@@ -222,6 +222,12 @@ JobState = Literal[
 ]
 WantedState = Literal["succeeded", "cancelled", "paused"]
 FINAL_STATES: tuple[JobState, ...] = ("succeeded", "failed", "cancelled")
+BatchState = Literal[
+    "validating", "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled"
+]
+"""Where a batch of requests stands, in the words of the OpenAI API."""
+ENDED_BATCH_STATES: tuple[BatchState, ...] = ("completed", "failed", "expired", "cancelled")
+"""A batch in one of these never changes again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,16 @@ class LoadConfig(StrictModel):
     """Then it waits this long for requests in flight, streams too."""
 
 
+class BatchesConfig(StrictModel):
+    """Batches of requests that are asked for through the API."""
+
+    parallel: int = Field(4, ge=1)
+    """Requests of batches that are answered at once. Each takes one of the engine's `max_num_seqs` places: keep it well
+    below that, so that a question that somebody waits for finds one."""
+    max_running: int = Field(8, ge=1)
+    """Batches that are answered side by side."""
+
+
 class ServeConfig(StrictModel):
     """The platform on one machine, and what a cluster serves."""
 
@@ -177,6 +187,8 @@ class ServeConfig(StrictModel):
     """Fine-tuning jobs."""
     load: LoadConfig = LoadConfig()
     """Bounds, timeouts and the drain."""
+    batches: BatchesConfig = BatchesConfig()
+    """Batches of requests."""
     ready_timeout_seconds: float = Field(300, gt=0)
     """How long `up` waits until everything answers."""
 

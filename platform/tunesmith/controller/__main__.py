@@ -18,9 +18,12 @@ from pathlib import Path
 
 import httpx
 
+from tunesmith.batches.queue import BatchQueue
 from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.applications import Applications
+from tunesmith.controller.batch_asker import BatchAsker
+from tunesmith.controller.batches import BatchController
 from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController
 from tunesmith.controller.loop import Controller
@@ -86,6 +89,7 @@ def build_controller(platform: RunningPlatform) -> Controller:
         publish=publish,
         record=record,
         jobs=_jobs(platform, database, objects),
+        batches=_batches(platform, database, objects),
         housekeeper=Housekeeper(database, objects),
     )
 
@@ -100,7 +104,7 @@ def _jobs(platform: RunningPlatform, database: Database, objects: ObjectStore) -
     return JobController(
         database,
         objects,
-        queue=JobQueue(database, owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"),
+        queue=JobQueue(database, owner=_owner()),
         home=home,
         runner=ProcessRunner(home.root, start=start),
         publish=RegistryPublisher(
@@ -112,6 +116,21 @@ def _jobs(platform: RunningPlatform, database: Database, objects: ObjectStore) -
         ),
         config=ServeConfig.model_validate(platform.config).jobs,
     )
+
+
+def _batches(platform: RunningPlatform, database: Database, objects: ObjectStore) -> BatchController:
+    config = ServeConfig.model_validate(platform.config).batches
+    return BatchController(
+        database,
+        objects,
+        queue=BatchQueue(database, owner=_owner()),
+        asker=BatchAsker(platform.base_url.removesuffix("/v1"), parallel=config.parallel),
+        config=config,
+    )
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def _applications(platform: RunningPlatform) -> Applications:

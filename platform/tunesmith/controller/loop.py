@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from tunesmith.controller.applications import Applications
+from tunesmith.controller.batches import BatchController
 from tunesmith.controller.edge import Loop, going_on
 from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController
@@ -26,6 +27,7 @@ class Controller:
         publish: told the state of everything after each look.
         record: told the main process of each part whenever one changed.
         jobs: drives fine-tuning jobs.
+        batches: drives batches of requests.
         housekeeper: takes away what has expired.
     """
 
@@ -37,6 +39,7 @@ class Controller:
         publish: Callable[[Sequence[PartState]], object],
         record: Callable[[dict[str, ProcessId]], None],
         jobs: JobController | None = None,
+        batches: BatchController | None = None,
         housekeeper: Housekeeper | None = None,
     ) -> None:
         self._parts = parts
@@ -44,6 +47,7 @@ class Controller:
         self._publish = publish
         self._record = record
         self._jobs = jobs
+        self._batches = batches
         self._housekeeper = housekeeper
         self._recorded: dict[str, ProcessId] = {}
         self._ray_ready = False
@@ -59,9 +63,10 @@ class Controller:
         Returns:
             False where it stopped because one of its loops had ended.
         """
-        loops = [Loop("jobs", self._drive_jobs, stop)]
+        driving = [Loop("jobs", self._drive_jobs, stop)]
+        driving += [Loop("batches", self._batches.run, stop)] if self._batches else []
         # Ray's dashboard may take a minute to answer on a busy machine; the processes are watched meanwhile.
-        loops += [Loop("applications", self._watch_applications, stop)]
+        loops = [*driving, Loop("applications", self._watch_applications, stop)]
         loops += [Loop("housekeeping", self._housekeeper.run, stop)] if self._housekeeper else []
         for loop in loops:
             loop.start()
@@ -69,7 +74,8 @@ class Controller:
             with going_on("the platform"):
                 self._all_ready = self.tick()
             stop.wait(_CALM_SECONDS if self._all_ready else _EAGER_SECONDS)
-        loops[0].join()  # it ends its attempts, while the Ray under them is still there
+        for loop in driving:
+            loop.join()  # jobs end their attempts and batches keep their answers while Ray and gateway are still there
         self.stop_parts()
         return all(not loop.failed for loop in loops)
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from tunesmith.config.serve import EngineConfig, JobsConfig, LoadConfig
 from tunesmith.gateway.aliases import alias_routes
 from tunesmith.gateway.auth import Authenticator
+from tunesmith.gateway.batches import batch_routes
 from tunesmith.gateway.chat import chat_routes
 from tunesmith.gateway.completions import completion_routes
 from tunesmith.gateway.drain import Draining
@@ -23,6 +24,7 @@ from tunesmith.gateway.fine_tuning import fine_tuning_routes
 from tunesmith.gateway.health import Readiness, health_routes
 from tunesmith.gateway.metrics import Metrics, metrics_routes
 from tunesmith.gateway.models import model_routes
+from tunesmith.gateway.moderations import moderation_routes
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.patience import PatienceMiddleware
 from tunesmith.gateway.responses import response_routes
@@ -84,6 +86,8 @@ def build_app(
         alias_routes(authenticate=authenticate, names=names, database=database),
         file_routes(authenticate=authenticate, database=database, objects=objects),
         upload_routes(authenticate=authenticate, database=database, objects=objects),
+        batch_routes(authenticate=authenticate, database=database, objects=objects),
+        moderation_routes(authenticate=authenticate),
         feedback_routes(authenticate=authenticate, database=database),
         fine_tuning_routes(
             authenticate=authenticate,

@@ -299,6 +299,51 @@ class ResponseItemRow(Base):
     item: Mapped[dict[str, Any]]
 
 
+class BatchRow(Base):
+    """A file of requests that are answered line by line."""
+
+    __tablename__ = "batches"
+    __table_args__ = (Index("batches_by_project", "project_id", "created_at", "id"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    endpoint: Mapped[str]
+    input_file_id: Mapped[str]
+    completion_window: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    fence: Mapped[int]
+    created_at: Mapped[int]
+    expires_at: Mapped[int]
+    times: Mapped[dict[str, Any]]
+    total: Mapped[int]
+    completed: Mapped[int]
+    failed: Mapped[int]
+    usage: Mapped[dict[str, Any]]
+    errors: Mapped[list[Any]] = mapped_column(JSON)
+    model: Mapped[str | None]
+    output_file_id: Mapped[str | None]
+    error_file_id: Mapped[str | None]
+    output_seconds: Mapped[int | None]
+    details: Mapped[dict[str, Any] | None]
+    cursor_line: Mapped[int]
+    cursor_offset: Mapped[int] = mapped_column(BigInteger)
+    ahead: Mapped[list[Any]] = mapped_column(JSON)
+    held_by: Mapped[str | None]
+    held_until: Mapped[float | None]
+    token_hash: Mapped[str | None] = mapped_column(unique=True)
+
+
+class BatchPartRow(Base):
+    """Some results of a batch that were written together; what has no row does not count."""
+
+    __tablename__ = "batch_parts"
+    batch_id: Mapped[str] = mapped_column(ForeignKey("batches.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    name: Mapped[str]
+    num_output: Mapped[int]
+    num_errors: Mapped[int]
+
+
 class Database:
     """A migrated database; hands out sessions that commit at the end or roll back.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, select
 
-from tunesmith.stores.database import Database, FileRow, ProjectRow, UploadPartRow, UploadRow
+from tunesmith.records import ENDED_BATCH_STATES
+from tunesmith.stores.database import BatchRow, Database, FileRow, ProjectRow, UploadPartRow, UploadRow
 from tunesmith.stores.files import FILE_PREFIX, file_key
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.ordered_ids import born_at
@@ -91,6 +92,7 @@ def sweep_orphans(database: Database, objects: ObjectStore) -> int:
         for key in (
             *_orphans(database, objects, f"projects/{project}/files", FileRow, FILE_PREFIX),
             *_orphans(database, objects, f"projects/{project}/uploads", UploadRow, UPLOAD_PREFIX),
+            *_parts_of_ended_batches(database, objects, f"projects/{project}/batches"),
         )
     ]
     for key in orphans:
@@ -106,6 +108,15 @@ def _orphans(
     old = {key: id for key, id in ids.items() if _is_old(born_at(id, id_prefix))}
     with database.session() as session:
         return [key for key, id in old.items() if session.get(table, id) is None]
+
+
+def _parts_of_ended_batches(database: Database, objects: ObjectStore, prefix: str) -> list[str]:
+    # projects/<project>/batches/<id>/<part>: joined into files, but for a kill in the moment after
+    ids = {key: key.split("/")[3] for key in objects.keys(prefix)}
+    ended = select(BatchRow.id).where(BatchRow.state.in_(ENDED_BATCH_STATES))
+    with database.session() as session:
+        gone = set(session.scalars(ended.where(BatchRow.id.in_(set(ids.values())))))
+    return [key for key, id in ids.items() if id in gone]
 
 
 def _is_old(made_at: int | None) -> bool:

@@ -191,11 +191,12 @@ class FileStore:
             session.execute(delete(FileRow).where(self._visible(), FileRow.id == file_id))
         self._objects.delete(file_key(self._project_id, file_id))
 
-    def content(self, file_id: str) -> ObjectReader:
+    def content(self, file_id: str, *, start: int = 0) -> ObjectReader:
         """Open a file.
 
         Args:
             file_id: its id.
+            start: first byte.
 
         Returns:
             Its bytes; to be closed.
@@ -206,7 +207,7 @@ class FileStore:
         """
         self.get(file_id)
         try:
-            return self._objects.reader(file_key(self._project_id, file_id))
+            return self._objects.reader(file_key(self._project_id, file_id), start=start)
         except NotFoundError as error:
             raise self._gone(file_id) from error
 

@@ -12,7 +12,10 @@ from sqlalchemy import select
 from tunesmith.config.home import Home
 from tunesmith.errors import AuthenticationError, NotFoundError
 from tunesmith.stores.atomic import write_atomic
-from tunesmith.stores.database import ApiKeyRow, Database
+from tunesmith.stores.database import ApiKeyRow, BatchRow, Database
+
+BATCH_TOKEN_PREFIX = "sk-ts-batch-"
+"""What the token of a batch that is being answered begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class KeyStore:
         Raises:
             AuthenticationError: unknown or revoked.
         """
+        if key.startswith(BATCH_TOKEN_PREFIX):
+            return self._verify_batch_token(key)
         with self._database.session() as session:
             row = session.scalar(select(ApiKeyRow).filter_by(key_hash=_digest(key), revoked_at=None))
             if row is None:
@@ -82,6 +87,18 @@ class KeyStore:
                     "`tunesmith down` and `tunesmith up` write a new one there."
                 )
             return _to_key(row)
+
+    def _verify_batch_token(self, token: str) -> ApiKey:
+        held = select(BatchRow).where(
+            BatchRow.token_hash == _digest(token), BatchRow.held_until > time.time()
+        )
+        with self._database.session() as session:
+            batch = session.scalar(held)
+        if batch is None:
+            raise AuthenticationError(
+                "This token was good for one batch, and for as long as it was worked on."
+            )
+        return ApiKey(batch.id, batch.project_id, "batch", "...", batch.created_at, revoked=False)
 
     def all(self, project_id: str) -> list[ApiKey]:
         """All keys of a project, oldest first.
