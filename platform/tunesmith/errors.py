@@ -80,7 +80,7 @@ class AuthenticationError(PlatformError):
 
 
 class PermissionDeniedError(PlatformError):
-    """Nobody may do this, with whichever key."""
+    """Nobody may do this, with whichever key; or `insufficient_permissions`: not with this one."""
 
     http_status = 403
     type = "invalid_request_error"

@@ -16,6 +16,13 @@ from typing import Any, Literal
 
 DEFAULT_PROJECT = "default"
 """The project that owns everything until there are more; it stands in every key from the first commit."""
+DEFAULT_ORGANISATION = "org-default"
+"""The organisation of a home; every project belongs to one."""
+OWNER = "user-owner"
+"""The principal who set the platform up; owns what keys existed before there were principals."""
+
+ProjectRole = Literal["read", "use", "train", "administer"]
+"""What somebody may do in a project; each role includes those before it."""
 
 Role = Literal["system", "user", "assistant", "tool"]
 

@@ -47,31 +47,37 @@ def alias_routes(*, authenticate: Authenticator, names: Names, database: Databas
     router = APIRouter()
 
     @router.get("/v1/aliases")
-    async def list_aliases(key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def list_aliases(key: ApiKey = Depends(authenticate.needs("read"))) -> dict[str, Any]:  # noqa: B008
         aliases = await run_in_threadpool(Registry(database, key.project_id).aliases)
         return {"object": "list", "data": [alias_object(alias) for alias in aliases], "has_more": False}
 
     @router.post("/v1/aliases")
-    async def set_alias(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def set_alias(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
+    ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), AliasFields)
         return alias_object(
             await run_in_threadpool(bind_alias, fields, key.project_id, names=names, database=database)
         )
 
     @router.get("/v1/aliases/{name}")
-    async def retrieve_alias(name: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def retrieve_alias(name: str, key: ApiKey = Depends(authenticate.needs("read"))) -> dict[str, Any]:  # noqa: B008
         alias = await run_in_threadpool(Registry(database, key.project_id).alias, name)
         if alias is None:
             raise no_alias(name)
         return alias_object(alias)
 
     @router.delete("/v1/aliases/{name}")
-    async def delete_alias(name: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def delete_alias(name: str, key: ApiKey = Depends(authenticate.needs("train"))) -> dict[str, Any]:  # noqa: B008
         await run_in_threadpool(Registry(database, key.project_id).delete_alias, name)
         return {"object": "alias", "name": name, "deleted": True}
 
     @router.post("/v1/aliases/{name}/rollback")
-    async def roll_back_alias(name: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def roll_back_alias(
+        name: str,
+        key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
+    ) -> dict[str, Any]:
         return alias_object(await run_in_threadpool(Registry(database, key.project_id).roll_back, name))
 
     return router

@@ -64,23 +64,35 @@ def batch_routes(*, authenticate: Authenticator, database: Database, objects: Ob
         )
 
     @router.post(_BATCHES)
-    async def create_batch(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def create_batch(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), BatchFields)
         return batch_object(await run_in_threadpool(create, fields, key.project_id))
 
     @router.get(_BATCHES)
-    async def list_batches(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def list_batches(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
+    ) -> dict[str, Any]:
         asked = read_page(request, PageFields)
         batches = BatchRequests(database, key.project_id)
         page = await run_in_threadpool(batches.list, after=asked.after, limit=asked.limit)
         return page_object([batch_object(batch) for batch in page.batches], has_more=page.has_more)
 
     @router.get(_BATCHES + "/{batch_id}")
-    async def retrieve_batch(batch_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def retrieve_batch(
+        batch_id: str,
+        key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
+    ) -> dict[str, Any]:
         return batch_object(await run_in_threadpool(BatchRequests(database, key.project_id).batch, batch_id))
 
     @router.post(_BATCHES + "/{batch_id}/cancel")
-    async def cancel_batch(batch_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def cancel_batch(
+        batch_id: str,
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> dict[str, Any]:
         return batch_object(await run_in_threadpool(BatchRequests(database, key.project_id).cancel, batch_id))
 
     return router

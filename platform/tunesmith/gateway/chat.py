@@ -109,7 +109,10 @@ def chat_routes(
     router = APIRouter()
 
     @router.post("/v1/chat/completions")
-    async def create_chat_completion(request: Request, key: ApiKey = Depends(authenticate)) -> Response:  # noqa: B008
+    async def create_chat_completion(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> Response:
         body = served_fields(await read_object(request), _UNSERVED)
         fields = check_fields(body, ChatFields)
         call = await run_in_threadpool(

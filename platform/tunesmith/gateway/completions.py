@@ -65,7 +65,10 @@ def completion_routes(
     router = APIRouter()
 
     @router.post("/v1/completions")
-    async def create_completion(request: Request, key: ApiKey = Depends(authenticate)) -> Response:  # noqa: B008
+    async def create_completion(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> Response:
         body = served_fields(await read_object(request), _UNSERVED)
         fields = check_fields(body, CompletionFields)
         model = await run_in_threadpool(names.resolve, key.project_id, fields.model)

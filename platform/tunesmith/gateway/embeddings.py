@@ -65,7 +65,10 @@ def embedding_routes(
     router = APIRouter()
 
     @router.post("/v1/embeddings")
-    async def create_embeddings(request: Request, _key: ApiKey = Depends(authenticate)) -> JSONResponse:  # noqa: B008
+    async def create_embeddings(
+        request: Request,
+        _key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> JSONResponse:
         fields = check_fields(await read_object(request), EmbeddingFields)
         if fields.model != embedder:
             raise ModelNotFoundError(

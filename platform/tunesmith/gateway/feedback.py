@@ -42,7 +42,10 @@ def feedback_routes(*, authenticate: Authenticator, database: Database) -> APIRo
     router = APIRouter()
 
     @router.post("/v1/feedback")
-    async def give_feedback(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def give_feedback(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), FeedbackFields)
         given = await run_in_threadpool(
             FeedbackStore(database, key.project_id).give,

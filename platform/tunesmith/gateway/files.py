@@ -126,7 +126,10 @@ def file_routes(
         return FileStore(database, objects, key.project_id)
 
     @router.post("/v1/files")
-    async def create_file(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def create_file(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> dict[str, Any]:
         async with opened(store(key).draft) as draft:
             form = await receive_form(
                 request,
@@ -147,22 +150,31 @@ def file_routes(
             )
 
     @router.get("/v1/files")
-    async def list_files(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def list_files(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
+    ) -> dict[str, Any]:
         query = read_page(request, FileListFields)
         page = await run_in_threadpool(store(key).list, **query.model_dump())
         return page_object([file_object(file) for file in page.files], has_more=page.has_more)
 
     @router.get("/v1/files/{file_id}")
-    async def retrieve_file(file_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def retrieve_file(
+        file_id: str,
+        key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
+    ) -> dict[str, Any]:
         return file_object(await run_in_threadpool(store(key).get, file_id))
 
     @router.delete("/v1/files/{file_id}")
-    async def delete_file(file_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def delete_file(file_id: str, key: ApiKey = Depends(authenticate.needs("use"))) -> dict[str, Any]:  # noqa: B008
         await run_in_threadpool(store(key).delete, file_id)
         return {"id": file_id, "object": "file", "deleted": True}
 
     @router.get("/v1/files/{file_id}/content")
-    async def download_file(file_id: str, key: ApiKey = Depends(authenticate)) -> DownloadResponse:  # noqa: B008
+    async def download_file(
+        file_id: str,
+        key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
+    ) -> DownloadResponse:
         file = await run_in_threadpool(store(key).get, file_id)
         return DownloadResponse(await run_in_threadpool(store(key).content, file_id), filename=file.filename)
 

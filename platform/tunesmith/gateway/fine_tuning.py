@@ -106,14 +106,17 @@ def fine_tuning_routes(
         )
 
     @router.post(_JOBS)
-    async def create_job(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def create_job(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
+    ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), FineTuningFields)
         return job_object(await run_in_threadpool(submit, fields, key.project_id))
 
     @router.get(_JOBS)
     async def list_jobs(
         request: Request,
-        key: ApiKey = Depends(authenticate),  # noqa: B008
+        key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
     ) -> dict[str, Any]:
         asked = read_page(request, PageFields)
         wanted = {
@@ -126,29 +129,29 @@ def fine_tuning_routes(
         return {"object": "list", "data": [job_object(job) for job in page.items], "has_more": page.has_more}
 
     @router.get(_JOBS + "/{job_id}")
-    async def retrieve_job(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def retrieve_job(job_id: str, key: ApiKey = Depends(authenticate.needs("read"))) -> dict[str, Any]:  # noqa: B008
         return job_object(await run_in_threadpool(JobRequests(database, key.project_id).job, job_id))
 
     async def want(job_id: str, wanted: WantedState, key: ApiKey) -> dict[str, Any]:
         return job_object(await run_in_threadpool(JobRequests(database, key.project_id).want, job_id, wanted))
 
     @router.post(_JOBS + "/{job_id}/cancel")
-    async def cancel_job(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def cancel_job(job_id: str, key: ApiKey = Depends(authenticate.needs("train"))) -> dict[str, Any]:  # noqa: B008
         return await want(job_id, "cancelled", key)
 
     @router.post(_JOBS + "/{job_id}/pause")
-    async def pause_job(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def pause_job(job_id: str, key: ApiKey = Depends(authenticate.needs("train"))) -> dict[str, Any]:  # noqa: B008
         return await want(job_id, "paused", key)
 
     @router.post(_JOBS + "/{job_id}/resume")
-    async def resume_job(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def resume_job(job_id: str, key: ApiKey = Depends(authenticate.needs("train"))) -> dict[str, Any]:  # noqa: B008
         return await want(job_id, "succeeded", key)
 
     @router.get(_JOBS + "/{job_id}/events")
     async def list_events(
         request: Request,
         job_id: str,
-        key: ApiKey = Depends(authenticate),  # noqa: B008
+        key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
     ) -> dict[str, Any]:
         asked = read_page(request, PageFields)
         number = _event_number(job_id, asked.after) if asked.after else None
@@ -157,7 +160,10 @@ def fine_tuning_routes(
         return {"object": "list", "data": [event_object(e) for e in page.items], "has_more": page.has_more}
 
     @router.get(_JOBS + "/{job_id}/checkpoints")
-    async def list_checkpoints(job_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def list_checkpoints(
+        job_id: str,
+        key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
+    ) -> dict[str, Any]:
         # A checkpoint of the API is a model that answers; ours are the state of a run, of which nothing is served.
         await run_in_threadpool(JobRequests(database, key.project_id).job, job_id)
         return page_object([], has_more=False)

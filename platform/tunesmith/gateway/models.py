@@ -29,17 +29,17 @@ def model_routes(*, authenticate: Authenticator, names: Names, database: Databas
     router = APIRouter()
 
     @router.get("/v1/models")
-    async def list_models(key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def list_models(key: ApiKey = Depends(authenticate.needs("read"))) -> dict[str, Any]:  # noqa: B008
         models = await run_in_threadpool(names.all, key.project_id)
         return {"object": "list", "data": [model_object(model) for model in models]}
 
     # Version names hold colons, folders and Hugging Face names hold slashes.
     @router.get("/v1/models/{model:path}")
-    async def retrieve_model(model: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def retrieve_model(model: str, key: ApiKey = Depends(authenticate.needs("read"))) -> dict[str, Any]:  # noqa: B008
         return model_object(await run_in_threadpool(names.resolve, key.project_id, model))
 
     @router.delete("/v1/models/{model:path}")
-    async def delete_model(model: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def delete_model(model: str, key: ApiKey = Depends(authenticate.needs("train"))) -> dict[str, Any]:  # noqa: B008
         await run_in_threadpool(
             delete_version, model, Registry(database, key.project_id), is_base=model == names.base
         )

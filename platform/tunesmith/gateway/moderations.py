@@ -23,7 +23,7 @@ def moderation_routes(*, authenticate: Authenticator) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/moderations", response_model=None)
-    async def create_moderation(_key: ApiKey = Depends(authenticate)) -> NoReturn:  # noqa: B008
+    async def create_moderation(_key: ApiKey = Depends(authenticate.needs("use"))) -> NoReturn:  # noqa: B008
         raise ModelNotFoundError(
             "No model served here can moderate content. Ask a chat model to judge the text, with a JSON schema for its "
             "verdict, or send this request to another service.",

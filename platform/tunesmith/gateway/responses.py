@@ -51,7 +51,7 @@ def response_routes(
         return ResponseStore(database, key.project_id)
 
     @router.post("/v1/responses")
-    async def create_response(request: Request, key: ApiKey = Depends(authenticate)) -> Response:  # noqa: B008
+    async def create_response(request: Request, key: ApiKey = Depends(authenticate.needs("use"))) -> Response:  # noqa: B008
         fields = check_fields(served_fields(await read_object(request), UNSERVED), ResponseFields)
         try:
             return await answer(request, fields, key.project_id)
@@ -78,7 +78,7 @@ def response_routes(
     async def retrieve_response(
         request: Request,
         response_id: str,
-        key: ApiKey = Depends(authenticate),  # noqa: B008
+        key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
     ) -> dict[str, Any]:
         if request.query_params.get("stream") == "true":
             raise ConfigError(
@@ -90,7 +90,10 @@ def response_routes(
         return shown_response(response, _included(request))
 
     @router.delete("/v1/responses/{response_id}")
-    async def delete_response(response_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def delete_response(
+        response_id: str,
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> dict[str, Any]:
         await run_in_threadpool(store(key).delete, response_id)
         return {"id": response_id, "object": "response", "deleted": True}
 
@@ -98,14 +101,14 @@ def response_routes(
     async def list_input_items(
         request: Request,
         response_id: str,
-        key: ApiKey = Depends(authenticate),  # noqa: B008
+        key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
     ) -> dict[str, Any]:
         page = read_page(request, PageFields)
         items = await run_in_threadpool(store(key).asked, response_id)
         return _page([shown(item, _included(request)) for item in items], page)
 
     @router.post("/v1/responses/{response_id}/cancel", response_model=None)
-    async def cancel_response(response_id: str, key: ApiKey = Depends(authenticate)) -> NoReturn:  # noqa: B008
+    async def cancel_response(response_id: str, key: ApiKey = Depends(authenticate.needs("use"))) -> NoReturn:  # noqa: B008
         await run_in_threadpool(store(key).response, response_id)
         raise ConfigError(
             f"Response '{response_id}' cannot be cancelled: it did not run in the background. Closing the connection "

@@ -65,7 +65,10 @@ def upload_routes(
         return UploadStore(database, objects, key.project_id)
 
     @router.post("/v1/uploads")
-    async def create_upload(request: Request, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def create_upload(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), UploadFields)
         return upload_object(
             await run_in_threadpool(
@@ -82,7 +85,7 @@ def upload_routes(
     async def add_part(
         upload_id: str,
         request: Request,
-        key: ApiKey = Depends(authenticate),  # noqa: B008
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
     ) -> dict[str, Any]:
         async with opened(lambda: store(key).part(upload_id)) as draft:
             await receive_form(request, draft, file_field="data", max_file_bytes=max_part_bytes)
@@ -98,7 +101,7 @@ def upload_routes(
     async def complete_upload(
         upload_id: str,
         request: Request,
-        key: ApiKey = Depends(authenticate),  # noqa: B008
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
     ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), CompleteFields)
         return upload_object(
@@ -106,7 +109,10 @@ def upload_routes(
         )
 
     @router.post("/v1/uploads/{upload_id}/cancel")
-    async def cancel_upload(upload_id: str, key: ApiKey = Depends(authenticate)) -> dict[str, Any]:  # noqa: B008
+    async def cancel_upload(
+        upload_id: str,
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> dict[str, Any]:
         return upload_object(await run_in_threadpool(store(key).cancel, upload_id))
 
     return router

@@ -32,6 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tunesmith.config.home import Home
 from tunesmith.errors import StorageError
+from tunesmith.records import DEFAULT_ORGANISATION, OWNER
 
 
 class Base(DeclarativeBase):
@@ -40,16 +41,53 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar = {dict[str, Any]: JSON, list[str]: JSON}
 
 
+class OrganisationRow(Base):
+    """Whoever runs projects and pays for them."""
+
+    __tablename__ = "organisations"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    created_at: Mapped[int]
+
+
 class ProjectRow(Base):
     """A tenant; everything else belongs to one."""
 
     __tablename__ = "projects"
     id: Mapped[str] = mapped_column(primary_key=True)
     created_at: Mapped[int]
+    organisation_id: Mapped[str] = mapped_column(default=DEFAULT_ORGANISATION)
+    name: Mapped[str | None]
+    archived_at: Mapped[int | None]
+
+
+class PrincipalRow(Base):
+    """Somebody who acts: a user, or a service account, which is a program of one project."""
+
+    __tablename__ = "principals"
+    __table_args__ = (UniqueConstraint("organisation_id", "email"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisations.id"))
+    kind: Mapped[str]
+    name: Mapped[str]
+    email: Mapped[str | None]
+    is_owner: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[int]
+    removed_at: Mapped[int | None]
+
+
+class MembershipRow(Base):
+    """What a principal may do in a project."""
+
+    __tablename__ = "memberships"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    principal_id: Mapped[str] = mapped_column(ForeignKey("principals.id"), primary_key=True)
+    role: Mapped[str]
+    created_at: Mapped[int]
 
 
 class ApiKeyRow(Base):
-    """An API key, by its hash alone."""
+    """An API key, by its hash alone; it can do what its principal may, and no more than its own role."""
 
     __tablename__ = "api_keys"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -59,6 +97,11 @@ class ApiKeyRow(Base):
     hint: Mapped[str]
     created_at: Mapped[int]
     revoked_at: Mapped[int | None]
+    principal_id: Mapped[str] = mapped_column(default=OWNER)
+    role: Mapped[str] = mapped_column(default="administer")
+    of_organisation: Mapped[bool] = mapped_column(default=False)
+    expires_at: Mapped[int | None]
+    last_used_at: Mapped[int | None]
 
 
 class VectorStoreRow(Base):

@@ -1,4 +1,4 @@
-"""API keys: shown once, stored as a hash."""
+"""API keys: shown once, stored as a hash; a key can do what its principal may, and no more than its own role."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, select, update
 
 from tunesmith.config.home import Home
 from tunesmith.errors import AuthenticationError, NotFoundError
+from tunesmith.records import DEFAULT_ORGANISATION, OWNER, ProjectRole
 from tunesmith.stores.atomic import write_atomic
-from tunesmith.stores.database import ApiKeyRow, BatchRow, Database
+from tunesmith.stores.database import (
+    ApiKeyRow,
+    BatchRow,
+    Database,
+    MembershipRow,
+    PrincipalRow,
+    ProjectRow,
+)
+from tunesmith.stores.roles import lesser, to_role
 
 BATCH_TOKEN_PREFIX = "sk-ts-batch-"
 """What the token of a batch that is being answered begins with."""
@@ -28,6 +37,14 @@ class ApiKey:
     hint: str
     created_at: int
     revoked: bool
+    role: ProjectRole = "use"
+    """What it may do in its project: the lesser of its own role and its principal's."""
+    principal_id: str = OWNER
+    organisation_id: str = DEFAULT_ORGANISATION
+    of_organisation: bool = False
+    """Whether it administers the organisation and may choose among its projects."""
+    expires_at: int | None = None
+    last_used_at: int | None = None
 
 
 class KeyStore:
@@ -40,12 +57,25 @@ class KeyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, project_id: str, name: str) -> str:
+    def create(
+        self,
+        project_id: str,
+        name: str,
+        *,
+        role: ProjectRole = "train",
+        principal_id: str = OWNER,
+        expires_at: int | None = None,
+        of_organisation: bool = False,
+    ) -> str:
         """Make a key.
 
         Args:
             project_id: the project it opens.
             name: what it is for.
+            role: the most that it may do.
+            principal_id: whose key it is.
+            expires_at: Unix seconds from which on it opens nothing.
+            of_organisation: whether it administers the organisation; for its owners alone.
 
         Returns:
             The key in clear; it cannot be read again.
@@ -60,13 +90,16 @@ class KeyStore:
                     key_hash=_digest(key),
                     hint=f"...{key[-4:]}",
                     created_at=int(time.time()),
-                    revoked_at=None,
+                    role=role,
+                    principal_id=principal_id,
+                    expires_at=expires_at,
+                    of_organisation=of_organisation,
                 )
             )
         return key
 
     def verify(self, key: str) -> ApiKey:
-        """Find whose key this is.
+        """Find whose key this is, and what it may do.
 
         Args:
             key: the key as sent.
@@ -75,18 +108,34 @@ class KeyStore:
             The key's record.
 
         Raises:
-            AuthenticationError: unknown or revoked.
+            AuthenticationError: unknown, revoked or expired; or its principal has left, or its project is archived.
         """
         if key.startswith(BATCH_TOKEN_PREFIX):
             return self._verify_batch_token(key)
         with self._database.session() as session:
-            row = session.scalar(select(ApiKeyRow).filter_by(key_hash=_digest(key), revoked_at=None))
-            if row is None:
-                raise AuthenticationError(
-                    "Incorrect API key. Make one with `tunesmith keys create`; if it came from the home's admin.key, "
-                    "`tunesmith down` and `tunesmith up` write a new one there."
-                )
-            return _to_key(row)
+            found = session.execute(_WHOSE.where(ApiKeyRow.key_hash == _digest(key))).first()
+        if found is None or found.ApiKeyRow.revoked_at is not None:
+            raise AuthenticationError(
+                "Incorrect API key. Make one with `tunesmith keys create`; if it came from the home's admin.key, "
+                "`tunesmith down` and `tunesmith up` write a new one there."
+            )
+        row, principal, project = found.ApiKeyRow, found.PrincipalRow, found.ProjectRow
+        if row.expires_at is not None and row.expires_at <= time.time():
+            raise AuthenticationError(
+                f'The API key "{row.name}" ({row.hint}) has expired. Make another one.',
+                code="expired_api_key",
+            )
+        if project.archived_at is not None:
+            raise AuthenticationError(
+                f'The project of the API key "{row.name}" ({row.hint}) is archived. Use a key of another project.',
+                code="project_archived",
+            )
+        role = _role(row, principal, found.role)
+        if role is None:
+            raise AuthenticationError(
+                f'The owner of the API key "{row.name}" ({row.hint}) has left the project. Use a key of a member.'
+            )
+        return _to_key(row, role=role, organisation_id=project.organisation_id)
 
     def _verify_batch_token(self, token: str) -> ApiKey:
         held = select(BatchRow).where(
@@ -131,9 +180,40 @@ class KeyStore:
                 )
             row.revoked_at = row.revoked_at or int(time.time())
 
+    def is_open(self, project_id: str, organisation_id: str) -> bool:
+        """Whether there is such a project, not archived.
+
+        Args:
+            project_id: the project.
+            organisation_id: whose it must be.
+
+        Returns:
+            True if requests may act in it.
+        """
+        with self._database.session() as session:
+            project = session.get(ProjectRow, project_id)
+            return (
+                project is not None
+                and project.organisation_id == organisation_id
+                and project.archived_at is None
+            )
+
+    def promote(self, key_id: str) -> None:
+        """Let a key administer the organisation.
+
+        Args:
+            key_id: a key of one of the organisation's owners.
+        """
+        with self._database.session() as session:
+            session.execute(
+                update(ApiKeyRow).filter_by(id=key_id).values(of_organisation=True, role="administer")
+            )
+
 
 def ensure_admin_key(home: Home, keys: KeyStore, project_id: str) -> str:
     """Read the home's own key, kept in a file for its owner's eyes; made anew where it opens nothing (any more).
+
+    It administers the organisation, also when it was made before there were roles.
 
     Args:
         home: the installation.
@@ -147,9 +227,12 @@ def ensure_admin_key(home: Home, keys: KeyStore, project_id: str) -> str:
         StorageError: the file cannot be written.
     """
     kept = _read_admin_key(home)
-    if _opens(keys, kept, project_id):
+    known = _opened_by(keys, kept)
+    if known is not None and known.project_id == project_id:
+        if not known.of_organisation:
+            keys.promote(known.id)
         return kept
-    key = keys.create(project_id, "admin")
+    key = keys.create(project_id, "admin", role="administer", of_organisation=True)
     write_atomic(home.admin_key_file, f"{key}\n")
     return key
 
@@ -161,11 +244,11 @@ def _read_admin_key(home: Home) -> str:
         return ""
 
 
-def _opens(keys: KeyStore, key: str, project_id: str) -> bool:
+def _opened_by(keys: KeyStore, key: str) -> ApiKey | None:
     try:
-        return keys.verify(key).project_id == project_id
+        return keys.verify(key)
     except AuthenticationError:
-        return False
+        return None
 
 
 def _digest(key: str) -> str:
@@ -173,5 +256,42 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def _to_key(row: ApiKeyRow) -> ApiKey:
-    return ApiKey(row.id, row.project_id, row.name, row.hint, row.created_at, row.revoked_at is not None)
+def _role(row: ApiKeyRow, principal: PrincipalRow, held: str | None) -> ProjectRole | None:
+    if principal.removed_at is not None:
+        return None
+    if principal.is_owner:
+        return "administer" if row.of_organisation else to_role(row.role)
+    return None if held is None else lesser(to_role(held), to_role(row.role))
+
+
+_WHOSE = (
+    select(ApiKeyRow, PrincipalRow, ProjectRow, MembershipRow.role.label("role"))
+    .join(PrincipalRow, PrincipalRow.id == ApiKeyRow.principal_id)
+    .join(ProjectRow, ProjectRow.id == ApiKeyRow.project_id)
+    .outerjoin(
+        MembershipRow,
+        and_(
+            MembershipRow.principal_id == ApiKeyRow.principal_id,
+            MembershipRow.project_id == ApiKeyRow.project_id,
+        ),
+    )
+)
+
+
+def _to_key(
+    row: ApiKeyRow, *, role: ProjectRole | None = None, organisation_id: str = DEFAULT_ORGANISATION
+) -> ApiKey:
+    return ApiKey(
+        id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        hint=row.hint,
+        created_at=row.created_at,
+        revoked=row.revoked_at is not None,
+        role=role or to_role(row.role),
+        principal_id=row.principal_id,
+        organisation_id=organisation_id,
+        of_organisation=row.of_organisation,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+    )
