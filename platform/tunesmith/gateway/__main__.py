@@ -11,6 +11,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.drain import Draining, serve_draining
+from tunesmith.gateway.ray_dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.objects import ObjectStore
@@ -42,6 +43,7 @@ def main() -> None:
         engine=config.engine,
         load=config.load,
         draining=draining,
+        ray=RayDashboard(platform.ray_dashboard, platform.ray_token_file.read_text(encoding="ascii").strip()),
     )
     serve_draining(
         app,

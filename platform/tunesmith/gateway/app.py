@@ -6,10 +6,11 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.types import ASGIApp
 
 from tunesmith.config.serve import EngineConfig, JobsConfig, LoadConfig
+from tunesmith.errors import PermissionDeniedError
 from tunesmith.gateway.aliases import alias_routes
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.batches import batch_routes
@@ -27,13 +28,15 @@ from tunesmith.gateway.models import model_routes
 from tunesmith.gateway.moderations import moderation_routes
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.patience import PatienceMiddleware
+from tunesmith.gateway.ray_dashboard import RayDashboard
+from tunesmith.gateway.ray_jobs import Administers, ray_job_routes
 from tunesmith.gateway.responses import response_routes
 from tunesmith.gateway.trace import TraceMiddleware
 from tunesmith.gateway.uploads import upload_routes
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileStore
-from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.keys import ApiKey, KeyStore
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.registry import Registry
 
@@ -50,6 +53,7 @@ def build_app(
     engine: EngineConfig | None = None,
     load: LoadConfig | None = None,
     draining: Draining | None = None,
+    ray: RayDashboard | None = None,
 ) -> ASGIApp:
     """Build the gateway.
 
@@ -64,6 +68,7 @@ def build_app(
         engine: what the engine was started with; a job must fit it.
         load: how long a client may be silent.
         draining: set by the server when it ends.
+        ray: where jobs are submitted to, if they can be; closed with the app.
 
     Returns:
         The app; nothing outside it is touched before its first request.
@@ -78,7 +83,7 @@ def build_app(
         stand_ins=jobs.stand_ins,
     )
     # No /docs and no /openapi.json: closed by default.
-    app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream))
+    app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray))
     for router in (
         health_routes(readiness, draining or Draining()),
         metrics_routes(metrics),
@@ -107,16 +112,35 @@ def build_app(
         completion_routes(authenticate=authenticate, names=names, upstream=upstream, metrics=metrics),
     ):
         app.include_router(router)
+    if ray:
+        app.include_router(ray_job_routes(administers=_administers(authenticate), dashboard=ray))
     install_error_handlers(app)
     # Outside the app, so that the answer to an unexpected failure carries the request's id too.
     traced = TraceMiddleware(app, metrics=metrics)
     return PatienceMiddleware(traced, seconds=(load or LoadConfig()).client_seconds)
 
 
-def _closing(upstream: Upstream) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+def _administers(authenticate: Authenticator) -> Administers:
+    async def administers(connection: Request) -> ApiKey:
+        key = await authenticate(connection)
+        if key.name != "admin":
+            raise PermissionDeniedError(
+                "Only an administrator's key may do this: a job is a program that runs as the platform itself. "
+                "Use the key that `tunesmith up` names."
+            )
+        return key
+
+    return administers
+
+
+def _closing(
+    upstream: Upstream, ray: RayDashboard | None
+) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await upstream.close()
+        if ray:
+            await ray.close()
 
     return lifespan
