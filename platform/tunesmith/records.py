@@ -167,6 +167,17 @@ class Example:
     """Overrides the recipe's `loss_on` for this example."""
 
 
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Two answers to one prompt, with the place they came from for error messages."""
+
+    prompt: tuple[Message, ...]
+    preferred: Message
+    non_preferred: Message
+    file: str
+    line: int
+
+
 VersionKind = Literal["adapter", "full"]
 
 

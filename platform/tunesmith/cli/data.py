@@ -16,27 +16,36 @@ app.add_typer(build, name="build")
 
 @app.command()
 def validate(
-    file: Annotated[str, typer.Argument(help="Chat JSONL.")],
+    file: Annotated[str, typer.Argument(help="Chat or preference JSONL; its first line says which.")],
     as_json: JsonOption = False,
 ) -> None:
     """Check every line; say all faults at once."""
-    from tunesmith.datasets.chat import describe_faults, read_chat, summarize
+    from tunesmith.datasets.chat import chat_lines, summarize
+    from tunesmith.datasets.jsonl import Fault, describe_faults
+    from tunesmith.datasets.preferences import holds_preferences, preference_lines, summarize_preferences
     from tunesmith.errors import DataError
+    from tunesmith.records import Example, Preference
 
-    chat = read_chat(file)
-    if as_json:
-        faults = [{"line": fault.line, "reason": fault.reason} for fault in chat.faults]
-        print_json({"file": file, "valid": not faults, **summarize(chat.examples), "faults": faults})
-        raise typer.Exit(1 if faults else 0)
-    if chat.faults:
-        count = len(chat.faults)
-        raise DataError(
-            f"{file} has {count} bad line{'s' if count != 1 else ''}:\n{describe_faults(chat.faults)}"
-        )
-    counts = summarize(chat.examples)
-    print(
-        f"{file}: {counts['conversations']} conversations, {counts['learned_turns']} learned turns, no faults."
+    of_pairs = holds_preferences(file)
+    lines = list(preference_lines(file) if of_pairs else chat_lines(file))
+    faults = [line for line in lines if isinstance(line, Fault)]
+    pairs = [line for line in lines if isinstance(line, Preference)]
+    counts = (
+        summarize_preferences(pairs) if of_pairs else summarize([x for x in lines if isinstance(x, Example)])
     )
+    if as_json:
+        told = [{"line": fault.line, "reason": fault.reason} for fault in faults]
+        kind = "preference" if of_pairs else "chat"
+        print_json({"file": file, "format": kind, "valid": not faults, **counts, "faults": told})
+        raise typer.Exit(1 if faults else 0)
+    if faults:
+        count = len(faults)
+        raise DataError(f"{file} has {count} bad line{'s' if count != 1 else ''}:\n{describe_faults(faults)}")
+    if of_pairs:
+        print(f"{file}: {counts['pairs']} pairs of answers, no faults.")
+    else:
+        learned = counts["learned_turns"]
+        print(f"{file}: {counts['conversations']} conversations, {learned} learned turns, no faults.")
 
 
 @build.command()

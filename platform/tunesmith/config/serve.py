@@ -71,6 +71,8 @@ class JobsConfig(StrictModel):
 
     recipe: str = "api/supervised"
     """Recipe that a job is made from; the request's hyperparameters are laid over it."""
+    dpo_recipe: str = "api/dpo"
+    """The same for jobs of `method.type: dpo`."""
     max_running: int = Field(1, ge=1)
     """Jobs that train at once; the others wait in turn, project by project."""
     max_active_per_project: int = Field(50, ge=1)

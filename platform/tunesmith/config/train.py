@@ -59,12 +59,48 @@ class ScratchConfig(StrictModel):
 Method = Annotated[LoraConfig | FullConfig | ScratchConfig, Field(discriminator="type")]
 
 
+class SftObjective(StrictModel):
+    """Learn to write what the assistant wrote: cross-entropy on its tokens."""
+
+    type: Literal["sft"] = "sft"
+
+
+class DpoObjective(StrictModel):
+    """Learn to prefer one answer to another without leaving the base (arXiv:2305.18290)."""
+
+    type: Literal["dpo"] = "dpo"
+    beta: float = Field(0.1, gt=0)
+    """How dear it is to leave the base: a smaller one lets the run go farther from it."""
+    loss: Literal["sigmoid", "hinge", "ipo", "robust"] = "sigmoid"
+    """What is made of the margin between the answers: DPO's own, SLiC's (arXiv:2305.10425), IPO's
+    (arXiv:2310.12036), or one for pairs of which some are the wrong way round (arXiv:2403.00409)."""
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)
+    """Share of pairs that are taken to be the wrong way round; for `loss: robust`."""
+    sft_weight: float = Field(0.0, ge=0)
+    """Weight of the preferred answer's own cross-entropy, added to the loss: keeps that answer likely in itself,
+    not only against the other (arXiv:2404.19733)."""
+
+    @model_validator(mode="after")
+    def _smoothing_is_heard(self) -> DpoObjective:
+        if (self.loss == "robust") != (self.label_smoothing > 0):
+            raise ValueError(
+                f"objective.label_smoothing={self.label_smoothing} with objective.loss={self.loss}: only robust reads "
+                "it, and it needs one above 0. Use --set objective.loss=robust --set objective.label_smoothing=0.1, "
+                "or neither"
+            )
+        return self
+
+
+Objective = Annotated[SftObjective | DpoObjective, Field(discriminator="type")]
+
+
 class FileDataConfig(StrictModel):
-    """Chat JSONL on disk."""
+    """JSONL on disk."""
 
     type: Literal["file"] = "file"
     path: str
-    """One conversation a line: {"messages": [{"role", "content"}, ...]}."""
+    """One conversation a line: {"messages": [{"role", "content"}, ...]}; for `objective.type: dpo` one pair of answers:
+    {"input": {"messages": [...]}, "preferred_output": [...], "non_preferred_output": [...]}."""
 
 
 class ReadingStage(StrictModel):
@@ -132,10 +168,12 @@ class TrainConfig(StrictModel):
     """Where the examples come from."""
     method: Method = LoraConfig()
     """Which weights are trained."""
+    objective: Objective = SftObjective()
+    """What they learn: to write the answers of conversations, or to prefer one answer to another."""
     sequence_length: int = Field(1024, ge=16)
-    """Tokens of one packed row."""
+    """Tokens of one packed row; for dpo, of a prompt with one of its answers."""
     packing: bool = True
-    """Lay several examples into one row; attention and positions stay apart."""
+    """Lay several examples into one row; attention and positions stay apart. Pairs of dpo are not packed."""
     loss_on: Literal["assistant", "all"] = "assistant"
     """Tokens that count in the loss: assistant turns only, or the whole text (for training from scratch)."""
     num_epochs: float = Field(1, gt=0)
@@ -143,7 +181,7 @@ class TrainConfig(StrictModel):
     max_steps: int | None = Field(None, ge=1)
     """Optimizer steps."""
     micro_batch_size: int = Field(4, ge=1)
-    """Rows per worker and forward pass."""
+    """Rows per worker and forward pass; for dpo pairs, of two sequences each."""
     global_batch_size: int = Field(8, ge=1)
     """Rows per optimizer step, over all workers."""
     learning_rate: float = Field(2e-4, gt=0)
@@ -195,6 +233,26 @@ class TrainConfig(StrictModel):
             raise ValueError(
                 f"sequence_length={self.sequence_length} is more than method.context_length="
                 f"{self.method.context_length}. Use at most that many, or a longer context"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _objective_has_what_it_needs(self) -> TrainConfig:
+        if not isinstance(self.objective, DpoObjective):
+            return self
+        if isinstance(self.method, ScratchConfig):
+            raise ValueError(
+                "objective.type=dpo holds a model against the one it began as; method.type=scratch begins with "
+                "none. Use lora or full on a base that can answer already"
+            )
+        if not isinstance(self.data, FileDataConfig):
+            raise ValueError(
+                f"objective.type=dpo learns from pairs of answers, and data.type={self.data.type} holds none. "
+                "Use data.type=file with preference JSONL"
+            )
+        if self.loss_on == "all":
+            raise ValueError(
+                "objective.type=dpo compares answers; loss_on=all would compare prompts. Use loss_on=assistant"
             )
         return self
 

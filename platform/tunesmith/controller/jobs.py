@@ -21,7 +21,8 @@ from tunesmith.config.home import Home
 from tunesmith.config.serve import JobsConfig
 from tunesmith.config.train import FileDataConfig, TrainConfig
 from tunesmith.controller.edge import Loop, going_on
-from tunesmith.datasets.chat import check_chat, describe_faults
+from tunesmith.datasets.jsonl import describe_faults
+from tunesmith.datasets.sources import check_file
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, UnavailableError
 from tunesmith.jobs.events import EventBatch, read_events
 from tunesmith.jobs.folders import attempt_folder, data_key, job_folder, keep_file
@@ -236,11 +237,12 @@ class JobController:
     def _faults_of(self, job: Job) -> str:
         """What is wrong with the job's files; empty where nothing is."""
         try:
+            config = TrainConfig.model_validate(job.config)
             for file_id, key in self._files_of(job).items():
                 kept = self._home.objects / key
                 with FileStore(self._database, self._objects, job.project_id).local_path(file_id) as path:
                     keep_file(path, kept)
-                _, shown, count = check_chat(kept, name=file_id)
+                _, shown, count = check_file(config, kept, name=file_id)
                 if count:
                     return describe_faults(shown) + (
                         f"\n{count} bad lines in all." if count > len(shown) else ""

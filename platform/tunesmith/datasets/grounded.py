@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.config.data import BuildDocumentsConfig
-from tunesmith.datasets.chat import Fault, describe_faults
+from tunesmith.datasets.jsonl import Fault, describe_faults
 from tunesmith.errors import DataError
 from tunesmith.rag.forms import say_house
 from tunesmith.rag.prompt import build_messages

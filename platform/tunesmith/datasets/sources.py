@@ -8,14 +8,76 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-from tunesmith.config.train import FileDataConfig, ReadingDataConfig, TrainData
-from tunesmith.datasets.chat import load_chat
+from tunesmith.config.train import DpoObjective, FileDataConfig, ReadingDataConfig, TrainConfig, TrainData
+from tunesmith.datasets.chat import chat_lines, load_chat
+from tunesmith.datasets.jsonl import Fault, count_lines
+from tunesmith.datasets.preferences import load_preferences, preference_lines
 from tunesmith.datasets.reading.conversation import ConversationMaker, Shape
 from tunesmith.errors import DataError
-from tunesmith.records import Example
+from tunesmith.records import Example, Message, Preference
 
 _GENERATOR = ("datasets/reading", "rag/prompt.py", "rag/sentences.py", "rag/terms.py")
 """Where synthetic reading comes from: the generator, and the words of the prompts it is to look like."""
+
+
+def load_data(config: TrainConfig) -> tuple[Example, ...] | tuple[Preference, ...]:
+    """Read or make what a run learns from, as its objective wants it.
+
+    Args:
+        config: the recipe.
+
+    Returns:
+        Conversations, or pairs of answers for dpo.
+
+    Raises:
+        DataError: the file is missing or has bad lines.
+    """
+    if isinstance(config.objective, DpoObjective) and isinstance(config.data, FileDataConfig):
+        return load_preferences(config.data.path)
+    return load_examples(config.data, seed=config.seed)
+
+
+def check_file(config: TrainConfig, path: Path, *, name: str) -> tuple[int, tuple[Fault, ...], int]:
+    """Look through a training file of any size without holding it.
+
+    Args:
+        config: the recipe that is to learn from it.
+        path: the file.
+        name: what its faults call it.
+
+    Returns:
+        Good lines, the first faults, and how many faults there are.
+
+    Raises:
+        DataError: the file cannot be opened.
+    """
+    return count_lines(_lines(config, path, name))
+
+
+def prompts_of(config: TrainConfig, path: str) -> Iterator[tuple[Message, ...]]:
+    """Read what comes before the first answer of each good line of a training file.
+
+    Args:
+        config: the recipe.
+        path: the file.
+
+    Yields:
+        The messages; none where a line begins with the answer.
+    """
+    for item in _lines(config, Path(path), path):
+        if isinstance(item, Preference):
+            yield item.prompt
+        elif isinstance(item, Example):
+            answered = next(n for n, turn in enumerate(item.messages) if turn.role == "assistant")
+            yield item.messages[:answered]
+
+
+def _lines(
+    config: TrainConfig, path: Path, name: str
+) -> Iterator[Example | Fault] | Iterator[Preference | Fault]:
+    if isinstance(config.objective, DpoObjective):
+        return preference_lines(path, name=name)
+    return chat_lines(path, name=name)
 
 
 def load_examples(data: TrainData, *, seed: int) -> tuple[Example, ...]:

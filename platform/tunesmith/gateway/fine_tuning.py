@@ -15,6 +15,7 @@ from tunesmith.gateway.body import check_fields, read_object
 from tunesmith.gateway.fine_tuning_request import (
     FineTuningFields,
     chosen_hyperparameters,
+    method_type,
     recipe_for,
     refuse_what_is_not_there,
     require_servable,
@@ -92,12 +93,15 @@ def fine_tuning_routes(
             fields,
             job_id=job_id,
             base=base,
-            default_recipe=jobs.recipe,
+            default_recipe=jobs.dpo_recipe if method_type(fields) == "dpo" else jobs.recipe,
             default_length=engine.max_model_len,
         )
         require_servable(config, engine=engine, max_workers=jobs.max_workers)
         request = fields.model_dump(mode="json", exclude_unset=True, exclude={"tunesmith"})
-        request["hyperparameters"] = chosen_hyperparameters(fields).model_dump()
+        hyperparameters = chosen_hyperparameters(fields).model_dump()
+        kind = method_type(fields)
+        request["method"] = {"type": kind, kind: {"hyperparameters": hyperparameters}}
+        request["hyperparameters"] = hyperparameters
         return JobRequests(database, project_id).submit(
             job_id,
             request=request,
@@ -209,6 +213,7 @@ def job_object(job: Job) -> dict[str, Any]:
         The JSON object; `publishing`, which the API does not know, is still `running`.
     """
     request = job.request or {}
+    hyperparameters = request.get("hyperparameters")
     error = {"code": job.error_code or "training_failed", "message": job.error, "param": job.error_param}
     return {
         "object": "fine_tuning.job",
@@ -221,11 +226,10 @@ def job_object(job: Job) -> dict[str, Any]:
         "status": "running" if job.state == "publishing" else job.state,
         "training_file": request.get("training_file"),
         "validation_file": None,
-        "hyperparameters": request.get("hyperparameters"),
-        "method": {
-            "type": "supervised",
-            "supervised": {"hyperparameters": request.get("hyperparameters")},
-        },
+        "hyperparameters": hyperparameters,
+        # Requests that were kept before there was a choice name no method.
+        "method": request.get("method")
+        or {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
         "trained_tokens": job.trained_tokens,
         "result_files": list(job.result_files),
         "seed": job.config["seed"],

@@ -1,8 +1,9 @@
 """From a fine-tuning request of the OpenAI API to a recipe.
 
 model, training_file            -> model, data.path
-method.supervised.hyperparameters: n_epochs, batch_size, learning_rate_multiplier
-                                -> num_epochs, global_batch_size, times learning_rate
+method.type                     -> objective.type: supervised is sft
+method.<type>.hyperparameters: n_epochs, batch_size, learning_rate_multiplier, beta
+                                -> num_epochs, global_batch_size, times learning_rate, objective.beta
 suffix, seed                    -> suffix, seed
 tunesmith.recipe                -> the recipe that all this is laid over
 tunesmith.set, metadata["tunesmith.method.rank"]
@@ -38,6 +39,10 @@ _OPEN = frozenset(
         "method.rank",
         "method.target_modules",
         "micro_batch_size",
+        "objective.beta",
+        "objective.label_smoothing",
+        "objective.loss",
+        "objective.sft_weight",
         "offload_optimizer",
         "offload_param",
         "packing",
@@ -52,6 +57,8 @@ _OPEN = frozenset(
 """Fields of a recipe that a request may set: no name, no place where files or models lie, no share of a machine."""
 _DEFAULT_SUFFIX = "tuned"
 _RECIPE = re.compile(r"^[a-z0-9-]+/[a-z0-9-]+$")
+
+_OBJECTIVES = {"supervised": "sft", "dpo": "dpo"}
 
 Auto = Literal["auto"]
 
@@ -68,22 +75,41 @@ class Hyperparameters(BaseModel):
     """Times the recipe's learning rate."""
 
 
-class MethodPart(BaseModel):
-    """The settings of one method."""
+class DpoHyperparameters(Hyperparameters):
+    """What the API lets a client choose for dpo."""
+
+    beta: Auto | Annotated[float, Field(gt=0, le=2)] = "auto"
+    """How dear it is to leave the base."""
+
+
+class SupervisedPart(BaseModel):
+    """The settings of supervised fine-tuning."""
 
     model_config = ConfigDict(extra="forbid")
     hyperparameters: Hyperparameters = Hyperparameters()
     """Of this method."""
 
 
+class DpoPart(BaseModel):
+    """The settings of dpo."""
+
+    model_config = ConfigDict(extra="forbid")
+    hyperparameters: DpoHyperparameters = DpoHyperparameters()
+    """Of this method."""
+
+
 class MethodFields(BaseModel):
     """How to train."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="forbid")
     type: Literal["supervised", "dpo", "reinforcement"]
-    """Only `supervised` has a trainer yet."""
-    supervised: MethodPart | None = None
+    """What the data holds: conversations, pairs of answers, or (which has no trainer) prompts with a grader."""
+    supervised: SupervisedPart | None = None
     """Settings of supervised fine-tuning."""
+    dpo: DpoPart | None = None
+    """Settings of direct preference optimization."""
+    reinforcement: dict[str, Any] | None = None
+    """Refused: there is no trainer for it."""
 
 
 class Extension(BaseModel):
@@ -124,6 +150,29 @@ class FineTuningFields(BaseModel):
     """What the API has no field for."""
 
 
+def method_type(fields: FineTuningFields) -> Literal["supervised", "dpo"]:
+    """Which of the served methods a request asks for.
+
+    Args:
+        fields: the request.
+
+    Returns:
+        `supervised` where it names none.
+
+    Raises:
+        ConfigError: it asks for reinforcement.
+    """
+    asked = fields.method.type if fields.method else "supervised"
+    if asked == "reinforcement":
+        raise ConfigError(
+            "method.type 'reinforcement' has no trainer on this platform. Use 'supervised' with conversations, or "
+            "'dpo' with pairs of answers (a grader's best and worst answer to a prompt make such a pair).",
+            param="method.type",
+            code="unsupported_method",
+        )
+    return asked
+
+
 def chosen_hyperparameters(fields: FineTuningFields) -> Hyperparameters:
     """The hyperparameters, wherever the request has them.
 
@@ -131,10 +180,13 @@ def chosen_hyperparameters(fields: FineTuningFields) -> Hyperparameters:
         fields: the request.
 
     Returns:
-        What was chosen.
+        What was chosen; for dpo with a beta.
     """
-    if fields.method and fields.method.supervised:
-        return fields.method.supervised.hyperparameters
+    method = fields.method or MethodFields(type="supervised")
+    if method.type == "dpo":
+        return (method.dpo or DpoPart()).hyperparameters
+    if method.supervised:
+        return method.supervised.hyperparameters
     return fields.hyperparameters or Hyperparameters()
 
 
@@ -147,11 +199,17 @@ def refuse_what_is_not_there(fields: FineTuningFields) -> None:
     Raises:
         ConfigError: names the field and the way out.
     """
-    if fields.method and fields.method.type != "supervised":
+    kind = method_type(fields)
+    other = "supervised" if kind == "dpo" else "dpo"
+    if fields.method and getattr(fields.method, other):
         raise ConfigError(
-            f"method.type '{fields.method.type}' has no trainer on this platform yet. Use 'supervised'.",
-            param="method.type",
-            code="unsupported_method",
+            f"method.{other} has settings, and method.type is '{kind}'. Leave method.{other} out, or set the type.",
+            param=f"method.{other}",
+        )
+    if kind == "dpo" and fields.hyperparameters:
+        raise ConfigError(
+            "hyperparameters is the older place of those of supervised fine-tuning. Use method.dpo.hyperparameters.",
+            param="hyperparameters",
         )
     if fields.validation_file:
         raise ConfigError(
@@ -177,7 +235,7 @@ def recipe_for(
         fields: the request.
         job_id: name of the run.
         base: the base model that the request's `model` stands for.
-        default_recipe: recipe to lay the request over.
+        default_recipe: recipe to lay the request over, that of its method.
         default_length: most tokens of a row where the request says nothing of it.
 
     Returns:
@@ -194,6 +252,7 @@ def recipe_for(
             param="tunesmith.recipe",
         )
     plain = load_recipe(recipe, TrainConfig)
+    _require_objective(fields, recipe, plain)
     chosen = {
         "sequence_length": min(plain.sequence_length, default_length),
         **_extras(fields),
@@ -208,6 +267,18 @@ def recipe_for(
     config = load_recipe(recipe, TrainConfig, fields=chosen)
     _require_adapter(config)
     return config
+
+
+def _require_objective(fields: FineTuningFields, recipe: str, plain: TrainConfig) -> None:
+    """A recipe's learning rate and batches suit its objective, so another one is not laid over it."""
+    asked, objective = method_type(fields), plain.objective.type
+    if objective != _OBJECTIVES[asked]:
+        wanted = next(method for method, each in _OBJECTIVES.items() if each == objective)
+        raise ConfigError(
+            f"Recipe '{recipe}' is for method.type '{wanted}', and the request's is '{asked}'. Use that type, or "
+            "another recipe.",
+            param="tunesmith.recipe",
+        )
 
 
 def _require_adapter(config: TrainConfig) -> None:
@@ -272,6 +343,8 @@ def _hyperparameters(chosen: Hyperparameters, recipe: TrainConfig) -> dict[str, 
         fields |= batch_fields(chosen.batch_size, recipe)
     if chosen.learning_rate_multiplier != "auto":
         fields["learning_rate"] = recipe.learning_rate * chosen.learning_rate_multiplier
+    if isinstance(chosen, DpoHyperparameters) and chosen.beta != "auto":
+        fields["objective.beta"] = chosen.beta
     return fields
 
 

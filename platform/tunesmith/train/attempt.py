@@ -17,7 +17,7 @@ from typing import Any
 
 from tunesmith.config.home import Home
 from tunesmith.config.train import FileDataConfig, TrainConfig
-from tunesmith.datasets.sources import hash_data, load_examples
+from tunesmith.datasets.sources import hash_data, load_data
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, UnavailableError
 from tunesmith.jobs.events import append_event, read_events
 from tunesmith.jobs.folders import EXPORT, attempt_folder, lock_folder
@@ -86,7 +86,7 @@ def recipe_of(order: AttemptOrder, home: Home) -> TrainConfig:
 def _prepare(config: TrainConfig, data_hash: str, order: AttemptOrder, home: Home) -> Prepared:
     fingerprint = fingerprint_of(config, data_hash, hash_tokenizer(config))
     folder = home.objects / "projects" / order.project_id / "prepared" / fingerprint[:16]
-    return prepare(config, partial(load_examples, config.data, seed=config.seed), folder)
+    return prepare(config, partial(load_data, config), folder)
 
 
 class _Failures:

@@ -1,4 +1,4 @@
-"""What each Ray Train worker does: TRL's SFTTrainer on prepared rows, on a DeepSpeed engine.
+"""What each Ray Train worker does: one of TRL's trainers on prepared rows, on a DeepSpeed engine.
 
 Heavy imports happen inside the function, in the worker: the driver only names it.
 """
@@ -58,13 +58,11 @@ def _comes_again(error: Exception, trainer: Any) -> bool:
 def _set_up(spec: LoopSpec) -> Any:
     from transformers import AutoTokenizer
 
-    from tunesmith.train.model import build_model
     from tunesmith.train.trainer import build_trainer, training_arguments
 
     arguments = training_arguments(spec)  # before the model: ZeRO 3 partitions weights as they load
     tokenizer = AutoTokenizer.from_pretrained(spec.prepared.tokenizer_folder)
-    model = build_model(spec.config, tokenizer)
-    return build_trainer(spec, model, tokenizer, arguments)
+    return build_trainer(spec, tokenizer, arguments)
 
 
 def _train(spec: LoopSpec, trainer: Any) -> None:

@@ -57,16 +57,29 @@ def add_lora(base: Any, method: LoraConfig) -> Any:
     """
     import peft
 
+    # ZeRO 3 gathers parameters of one dtype: the adapter keeps the base's, its optimizer states are float32.
+    return peft.get_peft_model(base, adapter_settings(method), autocast_adapter_dtype=False)
+
+
+def adapter_settings(method: LoraConfig) -> Any:
+    """Translate a method into PEFT's words.
+
+    Args:
+        method: rank, scale and target layers.
+
+    Returns:
+        A PEFT configuration.
+    """
+    import peft
+
     target = method.target_modules if isinstance(method.target_modules, str) else list(method.target_modules)
-    settings = peft.LoraConfig(
+    return peft.LoraConfig(
         r=method.rank,
         lora_alpha=method.alpha,
         lora_dropout=method.dropout,
         target_modules=target,
         task_type="CAUSAL_LM",
     )
-    # ZeRO 3 gathers parameters of one dtype: the adapter keeps the base's, its optimizer states are float32.
-    return peft.get_peft_model(base, settings, autocast_adapter_dtype=False)
 
 
 def new_llama(method: ScratchConfig, tokenizer: Any) -> Any:

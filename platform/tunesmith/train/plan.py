@@ -15,7 +15,7 @@ import psutil
 from tunesmith.assets import same_base
 from tunesmith.config.home import Home
 from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
-from tunesmith.datasets.sources import load_examples
+from tunesmith.datasets.sources import load_data
 from tunesmith.records import DEFAULT_PROJECT
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
@@ -100,7 +100,7 @@ def plan_training(config: TrainConfig, *, home: Home, memory_gib: float | None =
         PlatformError: the data is bad, an example is too long, there is no such model, or it does not fit the recipe.
     """
     config = settle_base(config)
-    load = partial(load_examples, config.data, seed=config.seed)
+    load = partial(load_data, config)
     with tempfile.TemporaryDirectory(prefix="ts-plan-") as folder:
         prepared = prepare(config, load, Path(folder) / "prepared")
         model = _empty_model(config, prepared)

@@ -2,7 +2,7 @@
 
 prepared/<fingerprint>/
   tokenizer/       the tokenizer, as it is served
-  rows.arrow       input_ids, labels, position_ids of each row
+  rows.arrow       of each row input_ids, labels and position_ids; for dpo prompt_ids, chosen_ids, rejected_ids
   prepared.json    what is in there
 """
 
@@ -19,10 +19,11 @@ from typing import Any
 
 from tunesmith.config.train import TrainConfig
 from tunesmith.errors import StorageError
-from tunesmith.records import Example
+from tunesmith.records import Example, Preference
 from tunesmith.stores.atomic import sync_tree, write_atomic
 from tunesmith.train.base import check_base
 from tunesmith.train.pack import Row, check_lengths, pack
+from tunesmith.train.pairs import Pair, make_pairs
 from tunesmith.train.render import Tokens, render
 from tunesmith.train.tokenizer import make_tokenizer
 
@@ -36,8 +37,8 @@ class Prepared:
 
     Attributes:
         folder: where it lies, absolute.
-        num_examples: conversations.
-        num_rows: rows of at most sequence_length tokens.
+        num_examples: conversations, or pairs of answers.
+        num_rows: rows of at most sequence_length tokens, or pairs.
         num_tokens: tokens in all rows, padding not counted.
         num_loss_tokens: those that count in the loss.
         vocabulary_size: tokens of the tokenizer.
@@ -61,14 +62,29 @@ class Prepared:
         return Path(self.folder) / "tokenizer"
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Rows that wait to be written, and what is in them."""
+
+    columns: tuple[str, ...]
+    rows: Iterator[Row] | Iterator[Pair]
+    num_examples: int
+    num_tokens: int
+    num_loss_tokens: int
+
+
 def prepare(
-    config: TrainConfig, load: Callable[[], Sequence[Example]], folder: Path, *, fresh: bool = False
+    config: TrainConfig,
+    load: Callable[[], Sequence[Example] | Sequence[Preference]],
+    folder: Path,
+    *,
+    fresh: bool = False,
 ) -> Prepared:
     """Tokenise and pack the examples, once for each fingerprint; a base is looked at as often.
 
     Args:
         config: the recipe.
-        load: reads or makes its conversations; not called where they are prepared already.
+        load: reads or makes its conversations or pairs; not called where they are prepared already.
         folder: where to put the result; a complete one found there is used as it is.
         fresh: make it anew even so.
 
@@ -84,28 +100,54 @@ def prepare(
     if (folder / _SUMMARY).exists() and not fresh:
         summary = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
         return Prepared(**{**summary, "folder": str(folder)})
-    examples = load()
+    loaded = load()
+    examples = [item for item in loaded if isinstance(item, Example)]
+    preferences = [item for item in loaded if isinstance(item, Preference)]
     tokenizer = make_tokenizer(config, examples)
     check_base(config)
-    tokens = list(render(examples, tokenizer, loss_on=config.loss_on))
-    check_lengths(tokens, sequence_length=config.sequence_length)
+    if preferences:
+        table = _table_of_pairs(config, preferences, tokenizer)
+    else:
+        table = _table_of_rows(config, examples, tokenizer)
     try:
-        return _save(config, tokens, tokenizer, folder)
+        return _save(table, tokenizer, folder)
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}. Free some disk space.") from error
 
 
-def _save(config: TrainConfig, tokens: Sequence[Tokens], tokenizer: Any, folder: Path) -> Prepared:
+def _table_of_rows(config: TrainConfig, examples: Sequence[Example], tokenizer: Any) -> _Table:
+    tokens = list(render(examples, tokenizer, loss_on=config.loss_on))
+    check_lengths(tokens, sequence_length=config.sequence_length)
+    return _Table(
+        columns=("input_ids", "labels", "position_ids"),
+        rows=in_stages(config, tokens),
+        num_examples=len(tokens),
+        num_tokens=sum(len(example.ids) for example in tokens),
+        num_loss_tokens=sum(int(example.loss_mask[1:].sum()) for example in tokens),
+    )
+
+
+def _table_of_pairs(config: TrainConfig, preferences: Sequence[Preference], tokenizer: Any) -> _Table:
+    pairs = list(make_pairs(preferences, tokenizer, sequence_length=config.sequence_length))
+    return _Table(
+        columns=("prompt_ids", "chosen_ids", "rejected_ids"),
+        rows=iter(pairs),
+        num_examples=len(pairs),
+        num_tokens=sum(pair.num_tokens for pair in pairs),
+        num_loss_tokens=sum(pair.num_answer_tokens for pair in pairs),
+    )
+
+
+def _save(table: _Table, tokenizer: Any, folder: Path) -> Prepared:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     tokenizer.save_pretrained(folder / "tokenizer")
-    rows = in_stages(config, tokens)
     prepared = Prepared(
         folder=str(folder),
-        num_examples=len(tokens),
-        num_rows=_write_rows(folder / "rows.arrow", rows),
-        num_tokens=sum(len(example.ids) for example in tokens),
-        num_loss_tokens=sum(int(example.loss_mask[1:].sum()) for example in tokens),
+        num_examples=table.num_examples,
+        num_rows=_write_rows(folder / "rows.arrow", table),
+        num_tokens=table.num_tokens,
+        num_loss_tokens=table.num_loss_tokens,
         vocabulary_size=len(tokenizer),
     )
     # The summary comes last, in one step, when all else is on the disk: a folder that has one is complete.
@@ -137,13 +179,13 @@ def in_stages(config: TrainConfig, tokens: Sequence[Tokens]) -> Iterator[Row]:
         yield from rows[len(batches) * size :]
 
 
-def _write_rows(path: Path, rows: Iterator[Row]) -> int:
+def _write_rows(path: Path, table: _Table) -> int:
     import pyarrow as pa
 
     lists, count = pa.list_(pa.int32()), 0
-    schema = pa.schema([("input_ids", lists), ("labels", lists), ("position_ids", lists)])
+    schema = pa.schema([(name, lists) for name in table.columns])
     with path.open("wb") as file, pa.ipc.new_stream(file, schema) as stream:
-        while batch := list(islice(rows, _ROWS_PER_BATCH)):
+        while batch := list(islice(table.rows, _ROWS_PER_BATCH)):
             columns = [pa.array([getattr(row, name) for row in batch], lists) for name in schema.names]
             stream.write_batch(pa.record_batch(columns, schema=schema))
             count += len(batch)

@@ -16,7 +16,7 @@ from typing import Any
 
 from tunesmith.assets import model_source
 from tunesmith.config.train import FileDataConfig, LoraConfig, TrainConfig
-from tunesmith.datasets.chat import first_conversations
+from tunesmith.datasets.sources import prompts_of
 from tunesmith.jobs.folders import PROOF
 from tunesmith.records import Message
 
@@ -67,9 +67,8 @@ def _prompts(config: TrainConfig) -> Iterator[Sequence[Message]]:
     if not isinstance(config.data, FileDataConfig):
         yield _ELSEWHERE
         return
-    for messages in islice(first_conversations(config.data.path), NUM_PROMPTS):
-        answered = next(number for number, turn in enumerate(messages) if turn.role == "assistant")
-        yield messages[:answered] or _ELSEWHERE
+    for prompt in islice(prompts_of(config, config.data.path), NUM_PROMPTS):
+        yield prompt or _ELSEWHERE
 
 
 def fitted(tokenizer: Any, prompt: Sequence[Message], most: int) -> Sequence[Message]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
-from tunesmith.datasets.sources import hash_data, load_examples
+from tunesmith.datasets.sources import hash_data, load_data
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError
 from tunesmith.jobs.folders import EXPORT, attempt_folder, job_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
@@ -110,7 +110,7 @@ def fingerprint_of(config: TrainConfig, data_hash: str, tokenizer_hash: str) -> 
 def _prepare(config: TrainConfig, home: Home, fingerprint: str, watcher: Watcher, *, fresh: bool) -> Prepared:
     folder = home.objects / "projects" / DEFAULT_PROJECT / "prepared" / fingerprint[:16]
     watcher.event({"type": "preparing"})
-    load = partial(load_examples, config.data, seed=config.seed)
+    load = partial(load_data, config)
     prepared = prepare(config, load, folder, fresh=fresh)
     steps = num_steps(config, num_rows=prepared.num_rows)
     watcher.event({"type": "prepared", "prepared": prepared, "num_steps": steps})

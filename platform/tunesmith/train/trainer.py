@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer, set up for rows that are already tokens, and the callback that tells what it does."""
+"""TRL's trainers, set up for rows that are already tokens, and the callback that tells what they do."""
 
 from __future__ import annotations
 
@@ -14,20 +14,34 @@ import torch
 import trl.trainer.utils
 from datasets import Dataset
 from transformers import Trainer, TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from tunesmith.config.train import ReadingDataConfig, TrainConfig
+from tunesmith.config.train import DpoObjective, LoraConfig, ReadingDataConfig, TrainConfig
 from tunesmith.errors import TrainingError
 from tunesmith.jobs.events import append_event
 from tunesmith.train.checkpoint import prune, seal, storage_errors
+from tunesmith.train.model import adapter_settings, build_model, load_base
 from tunesmith.train.pack import IGNORED
 from tunesmith.train.zero import zero_config
 
 if TYPE_CHECKING:
     from tunesmith.train.spec import LoopSpec
 
+_TOLD = {
+    "loss": "loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+    "rewards/accuracies": "reward_accuracy",
+    "rewards/margins": "reward_margin",
+    "rewards/chosen": "reward_preferred",
+    "rewards/rejected": "reward_non_preferred",
+    "logps/chosen": "logps_preferred",
+    "logps/rejected": "logps_non_preferred",
+}
+"""What is told of a step, by TRL's names."""
 
-def training_arguments(spec: LoopSpec) -> SFTConfig:
+
+def training_arguments(spec: LoopSpec) -> SFTConfig | DPOConfig:
     """Translate the recipe into TRL's arguments.
 
     Args:
@@ -39,40 +53,58 @@ def training_arguments(spec: LoopSpec) -> SFTConfig:
     config = spec.config
     on_gpu = config.resources.gpus_per_worker > 0
     deepspeed = zero_config(config)
-    arguments = SFTConfig(
-        output_dir=str(spec.attempt_folder),
-        max_steps=spec.num_steps,
-        per_device_train_batch_size=config.micro_batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation_steps,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        adam_beta2=config.adam_beta2,
-        warmup_steps=config.warmup_steps,
-        lr_scheduler_type=scheduler_name(config),
-        bf16=config.bf16 and on_gpu,
-        gradient_checkpointing=config.gradient_checkpointing,
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # it would log a diverged run as one of loss 0
-        save_strategy="steps",
-        save_steps=config.checkpoint_every_steps,
-        train_sampling_strategy="sequential" if isinstance(config.data, ReadingDataConfig) else "random",
-        seed=config.seed,
-        data_seed=config.seed,
-        deepspeed={**deepspeed, "bf16": {"enabled": config.bf16 and on_gpu}},
-        accelerator_config={"use_configured_state": True} if not on_gpu else None,
-        dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False,
-        max_length=None,
-        packing=False,
-        dataloader_pin_memory=on_gpu,
-        disable_tqdm=True,
-        report_to=[],
-    )
+    common: dict[str, Any] = {
+        "output_dir": str(spec.attempt_folder),
+        "max_steps": spec.num_steps,
+        "per_device_train_batch_size": config.micro_batch_size,
+        "gradient_accumulation_steps": config.gradient_accumulation_steps,
+        "learning_rate": config.learning_rate,
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "adam_beta2": config.adam_beta2,
+        "warmup_steps": config.warmup_steps,
+        "lr_scheduler_type": scheduler_name(config),
+        "bf16": config.bf16 and on_gpu,
+        "gradient_checkpointing": config.gradient_checkpointing,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # it would log a diverged run as one of loss 0
+        "save_strategy": "steps",
+        "save_steps": config.checkpoint_every_steps,
+        "train_sampling_strategy": "sequential" if isinstance(config.data, ReadingDataConfig) else "random",
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "deepspeed": {**deepspeed, "bf16": {"enabled": config.bf16 and on_gpu}},
+        "accelerator_config": {"use_configured_state": True} if not on_gpu else None,
+        "remove_unused_columns": False,
+        "max_length": None,
+        "dataloader_pin_memory": on_gpu,
+        "disable_tqdm": True,
+        "report_to": [],
+    }
+    arguments: SFTConfig | DPOConfig
+    if isinstance(config.objective, DpoObjective):
+        arguments = DPOConfig(**common, **_preference_arguments(config, config.objective))
+    else:
+        arguments = SFTConfig(**common, packing=False, dataset_kwargs={"skip_prepare_dataset": True})
     # transformers refuses bf16=True on a machine without CUDA unless use_cpu is set, and with use_cpu accelerate
     # drops DeepSpeed; DeepSpeed itself computes in bfloat16 on CPUs.
     arguments.hf_deepspeed_config.config["bf16"] = deepspeed["bf16"]
     return arguments
+
+
+def _preference_arguments(config: TrainConfig, objective: DpoObjective) -> dict[str, Any]:
+    weighted = objective.sft_weight > 0
+    return {
+        "beta": objective.beta,
+        "loss_type": [objective.loss, *(["sft"] if weighted else [])],
+        "loss_weights": [1.0, objective.sft_weight] if weighted else None,
+        "label_smoothing": objective.label_smoothing,
+        # Each pair's reference is computed once, before the first step: no second model is held while training.
+        "precompute_ref_log_probs": True,
+        "precompute_ref_batch_size": config.micro_batch_size,
+        # A base's own dropout would blur the comparison with its reference; what a recipe asks for is kept.
+        "disable_dropout": not (isinstance(config.method, LoraConfig) and config.method.dropout),
+    }
 
 
 def scheduler_name(config: TrainConfig) -> str:
@@ -89,28 +121,47 @@ def scheduler_name(config: TrainConfig) -> str:
     return config.schedule
 
 
-def build_trainer(spec: LoopSpec, model: Any, tokenizer: Any, arguments: SFTConfig) -> CheckpointingTrainer:
+def build_trainer(spec: LoopSpec, tokenizer: Any, arguments: SFTConfig | DPOConfig) -> CheckpointingTrainer:
     """Put model, rows and callback together.
 
     Args:
         spec: the run.
-        model: what is trained.
         tokenizer: its tokenizer.
         arguments: from `training_arguments`.
 
     Returns:
         The trainer, ready for `train()`.
     """
-    _score_only_what_is_learned()
-    trainer = CheckpointingTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=Dataset.from_file(str(spec.prepared.rows_file)).with_format("torch"),
-        data_collator=RowCollator(tokenizer.pad_token_id or 0),
-        processing_class=tokenizer,
-    )
+    rows = Dataset.from_file(str(spec.prepared.rows_file))
+    trainer: CheckpointingTrainer
+    if isinstance(spec.config.objective, DpoObjective):
+        trainer = _preference_trainer(spec.config, tokenizer, arguments, rows)
+    else:
+        _score_only_what_is_learned()
+        trainer = SupervisedTrainer(
+            model=build_model(spec.config, tokenizer),
+            args=arguments,
+            train_dataset=rows.with_format("torch"),
+            data_collator=RowCollator(tokenizer.pad_token_id or 0),
+            processing_class=tokenizer,
+        )
     trainer.add_callback(RunReporter(spec, trainer))
     return trainer
+
+
+def _preference_trainer(
+    config: TrainConfig, tokenizer: Any, arguments: DPOConfig, rows: Dataset
+) -> PreferenceTrainer:
+    # TRL itself is to put the adapter on: given a model that has one, it would keep a copy of it as the reference,
+    # where the base without any adapter is the same.
+    adapter = adapter_settings(config.method) if isinstance(config.method, LoraConfig) else None
+    return PreferenceTrainer(
+        model=load_base(config),
+        args=arguments,
+        train_dataset=rows,
+        processing_class=tokenizer,
+        peft_config=adapter,
+    )
 
 
 def _score_only_what_is_learned() -> None:
@@ -122,8 +173,8 @@ def _score_only_what_is_learned() -> None:
     trl.trainer.utils._use_triton = lambda _device: True
 
 
-class CheckpointingTrainer(SFTTrainer):  # type: ignore[misc]
-    """An SFTTrainer that leaves a whole checkpoint or none, and says when the disk is full."""
+class CheckpointingTrainer(Trainer):  # type: ignore[misc]
+    """A trainer that leaves a whole checkpoint or none, and says when the disk is full."""
 
     has_stepped = False
     """Whether this process has taken an optimizer step."""
@@ -144,6 +195,17 @@ class CheckpointingTrainer(SFTTrainer):  # type: ignore[misc]
         with storage_errors(folder):
             # Not TRL's own: it writes a model card into every checkpoint.
             Trainer._save_checkpoint(self, model, trial)
+
+
+class SupervisedTrainer(CheckpointingTrainer, SFTTrainer):  # type: ignore[misc]
+    """Learns to write answers."""
+
+
+class PreferenceTrainer(CheckpointingTrainer, DPOTrainer):  # type: ignore[misc]
+    """Learns to prefer one answer to another."""
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset  # tokens already, by the chat template that is served
 
 
 class RowCollator:
@@ -232,9 +294,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
             return
         now = time.monotonic()
         seconds, self._last = now - self._last, now
-        told: dict[str, float] = {
-            key: float(logs[key]) for key in ("loss", "grad_norm", "learning_rate") if key in logs
-        }
+        told = {name: float(logs[key]) for key, name in _TOLD.items() if key in logs}
         check_finite(told, step=state.global_step, config=self._spec.config)
         values = {
             **told,

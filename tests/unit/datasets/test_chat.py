@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.datasets.chat import MAX_FAULTS_SHOWN, load_chat, read_chat, summarize, write_chat
+from tunesmith.datasets.chat import load_chat, read_chat, summarize, write_chat
+from tunesmith.datasets.jsonl import MAX_FAULTS_SHOWN
 from tunesmith.errors import DataError, StorageError
 from tunesmith.records import Message
 

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from tunesmith.config.serve import EngineConfig, JobsConfig
-from tunesmith.config.train import LoraConfig, TrainConfig
+from tunesmith.config.train import DpoObjective, LoraConfig, TrainConfig
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.jobs.queue import JobQueue
@@ -73,6 +73,39 @@ def test_hyperparameters_reach_the_recipe(client, database, file_id):
     assert job.metadata["team"] == "support"
 
 
+def test_dpo_has_its_own_recipe_and_shows_what_was_chosen(client, database, file_id):
+    chosen = {"beta": 0.3, "n_epochs": 2, "learning_rate_multiplier": 2}
+    job = client.fine_tuning.jobs.create(
+        training_file=file_id,
+        model="tiny-reader",
+        method={"type": "dpo", "dpo": {"hyperparameters": chosen}},
+        extra_body={"tunesmith": {"set": {"objective.loss": "ipo"}}},
+    )
+    shown = job.method.dpo.hyperparameters
+    assert (job.method.type, job.method.supervised) == ("dpo", None)
+    assert (shown.beta, shown.n_epochs, shown.batch_size) == (0.3, 2, "auto")
+    config = _config(database, job.id)
+    assert isinstance(config.objective, DpoObjective)
+    assert (config.objective.beta, config.objective.loss) == (0.3, "ipo")
+    assert (config.num_epochs, config.learning_rate) == (2, 1e-3)
+
+
+def test_dpo_without_settings_is_all_auto(client, database, file_id):
+    job = client.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader", method={"type": "dpo"})
+    assert job.method.dpo.hyperparameters.beta == "auto"
+    assert _config(database, job.id).objective == DpoObjective()
+
+
+def test_reinforcement_is_told_what_there_is_instead(client, file_id):
+    with pytest.raises(openai.BadRequestError, match=r"'supervised' .* or 'dpo'") as told:
+        client.fine_tuning.jobs.create(
+            training_file=file_id,
+            model="tiny-reader",
+            method={"type": "reinforcement", "reinforcement": {"grader": {"type": "string_check"}}},
+        )
+    assert (told.value.code, told.value.param) == ("unsupported_method", "method.type")
+
+
 def test_an_odd_batch_has_one_worker(client, database, file_id):
     job = client.fine_tuning.jobs.create(
         training_file=file_id, model="tiny-reader", hyperparameters={"batch_size": 5}
@@ -87,7 +120,23 @@ def test_an_odd_batch_has_one_worker(client, database, file_id):
         ({"training_file": "file-nowhere"}, "training_file"),
         ({"model": "nobody"}, "model"),
         ({"hyperparameters": {"n_epochs": 0}}, "hyperparameters.n_epochs.constrained-int"),
-        ({"method": {"type": "dpo", "dpo": {}}}, "method.type"),
+        (
+            {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0}}}},
+            "method.dpo.hyperparameters.beta",
+        ),
+        (
+            {"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 3}}}},
+            "method.dpo.hyperparameters.beta",
+        ),
+        ({"method": {"type": "dpo", "supervised": {}}}, "method.supervised"),
+        ({"method": {"type": "supervised", "dpo": {}}}, "method.dpo"),
+        ({"method": {"type": "dpo", "dp0": {}}}, "method.dp0"),
+        ({"method": {"type": "dpo"}, "hyperparameters": {"n_epochs": 2}}, "hyperparameters"),
+        (
+            {"method": {"type": "dpo"}, "extra_body": {"tunesmith": {"recipe": "api/supervised"}}},
+            "tunesmith.recipe",
+        ),
+        ({"extra_body": {"tunesmith": {"recipe": "api/dpo"}}}, "tunesmith.recipe"),
         ({"method": {"type": "reinforcement", "reinforcement": {}}}, "method.type"),
         ({"validation_file": "file-x"}, "validation_file"),
         ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations"),

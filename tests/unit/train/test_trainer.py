@@ -17,7 +17,7 @@ from tunesmith.errors import TrainingError
 from tunesmith.jobs.events import read_events
 from tunesmith.train.prepare import Prepared
 from tunesmith.train.spec import LoopSpec
-from tunesmith.train.trainer import CheckpointingTrainer, RunReporter, scheduler_name
+from tunesmith.train.trainer import RunReporter, SupervisedTrainer, scheduler_name
 
 Recipe = Callable[..., TrainConfig]
 
@@ -29,8 +29,8 @@ def spec(recipe: Recipe, tmp_path: Path) -> LoopSpec:
     )
 
 
-def _trainer(step: int) -> CheckpointingTrainer:
-    trainer = CheckpointingTrainer.__new__(CheckpointingTrainer)
+def _trainer(step: int) -> SupervisedTrainer:
+    trainer = SupervisedTrainer.__new__(SupervisedTrainer)
     trainer.state, trainer.control = TrainerState(global_step=step, max_steps=10), TrainerControl()
     return trainer
 
