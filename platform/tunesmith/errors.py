@@ -175,6 +175,10 @@ class UnavailableError(PlatformError):
     retry_after_seconds = 2
 
 
+class LostError(UnavailableError):
+    """A request was lost with what worked on it, and nothing of its answer had come: it may be sent once more."""
+
+
 class OverloadedError(UnavailableError):
     """A part has as much to do as it can hold; nothing was begun."""
 

@@ -83,7 +83,7 @@ class Plane:
 
 
 @contextmanager
-def running_plane(folder: Path, engine: EngineConfig) -> Iterator[Plane]:
+def running_plane(folder: Path, engine: EngineConfig, *, replicas: int = 1) -> Iterator[Plane]:
     """Start everything under a folder, and leave no process behind."""
     home, base = Home(folder / "home"), make_base(folder / "base")
     with open_home_database(home).session() as session:
@@ -95,7 +95,12 @@ def running_plane(folder: Path, engine: EngineConfig) -> Iterator[Plane]:
     config = ServeConfig(model=str(base), engine=engine)
     try:
         store = _fill_store(home, milvus.uri)
-        _start(serve_applications(config, home=home, milvus_uri=milvus.uri, http_port=port), ray_folder)
+        document = serve_applications(config, home=home, milvus_uri=milvus.uri, http_port=port)
+        document["applications"][0]["args"]["replicas"] |= {
+            "min_replicas": replicas,
+            "max_replicas": replicas,
+        }
+        _start(document, ray_folder)
         yield Plane(f"http://127.0.0.1:{port}", home, base, store)
     finally:
         import ray

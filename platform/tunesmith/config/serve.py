@@ -137,6 +137,9 @@ class LoadConfig(StrictModel):
     max_queued: int = Field(64, ge=-1)
     """Requests that wait before each application of the data plane (Ray Serve's `max_queued_requests`); more get 503.
     -1: any number."""
+    tries: int = Field(3, ge=1)
+    """How often a request is sent, all in all, while nothing of its answer has come: a replica that dies takes none
+    with it."""
     connect_seconds: float = Field(3, gt=0)
     """Longest wait for a connection to the data plane."""
     first_byte_seconds: float = Field(600, gt=0)

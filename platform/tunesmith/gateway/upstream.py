@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 import httpx
 
 from tunesmith.config.serve import LoadConfig
-from tunesmith.errors import OverloadedError, PlatformError, RefusedError, SlowError, UnavailableError
+from tunesmith.errors import (
+    LostError,
+    OverloadedError,
+    PlatformError,
+    RefusedError,
+    SlowError,
+    UnavailableError,
+)
 from tunesmith.gateway.admission import Admission, Place
 from tunesmith.gateway.metrics import Tally
+
+_T = TypeVar("_T")
+_PAUSE_SECONDS = 0.2
+"""Before a request is sent once more, times how often it was sent: its router has heard of the death by then."""
 
 
 class Upstream:
@@ -56,11 +67,7 @@ class Upstream:
         place = await self._enter(tally)
         try:
             async with self._in_time(self._load.first_byte_seconds):
-                response = await self._send(path, body)
-                try:
-                    raw = await _reading(response)
-                finally:
-                    await response.aclose()
+                raw = await self._answered(path, body, _read_whole)
         finally:
             place.leave()
         answer: dict[str, Any] = json.loads(raw)
@@ -87,11 +94,11 @@ class Upstream:
         place = await self._enter(tally)
         try:
             async with self._in_time(self._load.first_byte_seconds):
-                response = await self._send(path, body)
+                response, pieces, first = await self._answered(path, body, _read_first)
         except BaseException:
             place.leave()
             raise
-        return EventSource(response, place, self._load)
+        return EventSource(response, pieces, first, place, self._load)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -109,6 +116,17 @@ class Upstream:
                 yield
         except TimeoutError as error:
             raise _slow(f"did not answer within {seconds:g} s") from error
+
+    async def _answered(
+        self, path: str, body: Mapping[str, Any], read: Callable[[httpx.Response], Awaitable[_T]]
+    ) -> _T:
+        """Send until something of the answer has come; what `read` leaves open is its caller's to close."""
+        for times in range(1, self._load.tries):
+            try:
+                return await read(await self._send(path, body))
+            except LostError:
+                await asyncio.sleep(_PAUSE_SECONDS * times)
+        return await read(await self._send(path, body))
 
     async def _send(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
         request = self._client.build_request("POST", path, json=body)
@@ -129,12 +147,23 @@ class EventSource:
 
     Args:
         response: an open response.
+        pieces: what it still brings.
+        first: the piece that has come.
         place: what the answer holds of the data plane; left when the source is closed.
         load: how long the next event, and all of them, may take.
     """
 
-    def __init__(self, response: httpx.Response, place: Place, load: LoadConfig) -> None:
+    def __init__(
+        self,
+        response: httpx.Response,
+        pieces: AsyncIterator[bytes],
+        first: bytes,
+        place: Place,
+        load: LoadConfig,
+    ) -> None:
         self._response = response
+        self._rest = pieces
+        self._first = first
         self._place = place
         self._load = load
 
@@ -157,14 +186,14 @@ class EventSource:
             yield pending
 
     async def _pieces(self) -> AsyncIterator[bytes]:
-        pieces = self._response.aiter_raw()
+        yield self._first
         clock = asyncio.get_running_loop().time
-        last, patience = clock() + self._load.total_seconds, self._load.first_byte_seconds
+        last, patience = clock() + self._load.total_seconds, self._load.idle_seconds
         while True:
             due = min(clock() + patience, last)
             try:
                 async with asyncio.timeout_at(due):
-                    piece = await anext(pieces, None)
+                    piece = await anext(self._rest, None)
             except TimeoutError as error:
                 told = (
                     f"said nothing for {patience:g} s" if due < last else "took too long for the whole answer"
@@ -174,13 +203,33 @@ class EventSource:
                 raise _transport_error(error) from error
             if piece is None:
                 return
-            patience = self._load.idle_seconds
             yield piece
 
     async def close(self) -> None:
         """Close the connection; an answer that is still being made is given up."""
         self._place.leave()
         await self._response.aclose()
+
+
+async def _read_whole(response: httpx.Response) -> bytes:
+    try:
+        return await _reading(response)
+    finally:
+        await response.aclose()
+
+
+async def _read_first(response: httpx.Response) -> tuple[httpx.Response, AsyncIterator[bytes], bytes]:
+    pieces = response.aiter_raw()
+    async with contextlib.AsyncExitStack() as closing:
+        closing.push_async_callback(response.aclose)
+        try:
+            first = await anext(pieces, None)
+        except httpx.HTTPError as error:
+            raise _transport_error(error) from error
+        if first is None:
+            raise _lost()
+        closing.pop_all()
+    return response, pieces, first
 
 
 async def _reading(response: httpx.Response) -> bytes:
@@ -199,7 +248,11 @@ def _transport_error(error: httpx.HTTPError) -> PlatformError:
         return UnavailableError(
             "The engine does not answer. It may be starting: GET /readyz says. Try again."
         )
-    return UnavailableError("The engine went away while it answered. It is being started again: try again.")
+    return _lost()
+
+
+def _lost() -> LostError:
+    return LostError("The engine went away while it answered. It is being started again: try again.")
 
 
 def _as_error(status: int, raw: bytes) -> PlatformError:
@@ -211,6 +264,8 @@ def _as_error(status: int, raw: bytes) -> PlatformError:
         return _refused(status, error)
     if status == 503 and _overloaded(raw, error):
         return OverloadedError("The engine has as much to do as it can hold. Try again in a moment.")
+    if status in (500, 502):
+        return LostError("The engine failed. If the same request fails again, its log holds the reason.")
     # Bodies of 5xx carry internal exceptions; a 404 that is not ours is Ray Serve without the application.
     return UnavailableError("The engine failed or is not deployed (yet): GET /readyz says. Try again.")
 

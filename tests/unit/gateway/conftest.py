@@ -48,6 +48,8 @@ class Plane:
     pieces: int = 3
     pause_seconds: float = 0.0
     broken_after: int | None = None
+    deaths: int = 0
+    """Answers that are lost before anything of them was said."""
     in_stream: dict[str, Any] | None = None
     chunks: list[dict[str, Any]] | None = None
     """What a stream brings, in place of words, an end and the usage."""
@@ -58,6 +60,9 @@ class Plane:
     async def chat(self, request: Request) -> Response:
         body = await request.json()
         self.requests.append((request.url.path, body))
+        if self.deaths:
+            self.deaths -= 1
+            raise RuntimeError("the replica died")
         if self.refusal:
             status, refused = self.refusal
             return JSONResponse(refused, status) if isinstance(refused, dict) else Response(refused, status)

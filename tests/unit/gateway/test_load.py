@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -27,8 +28,6 @@ Gateway = Callable[..., httpx.Client]
 @pytest.fixture
 def gateway(database, objects, plane_url, readiness, key) -> Iterator[Gateway]:
     """Starts a gateway with the given bounds; gives a client with a key."""
-    import contextlib
-
     with contextlib.ExitStack() as stack:
 
         def start(*, url: str = plane_url, **bounds: Any) -> httpx.Client:
@@ -120,9 +119,11 @@ def test_an_engine_that_restarts_while_it_answers_is_503(gateway: Gateway):
         listener.listen()
 
         def hang_up() -> None:
-            connection, _ = listener.accept()
-            connection.recv(65536)
-            connection.close()
+            with contextlib.suppress(OSError):  # the listener is closed with the test
+                while True:
+                    connection, _ = listener.accept()
+                    connection.recv(65536)
+                    connection.close()
 
         threading.Thread(target=hang_up, daemon=True).start()
         client = gateway(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -185,3 +186,23 @@ async def test_many_streams_at_once_all_come_to_an_end(gateway: Gateway, plane: 
         answers = await asyncio.gather(*posts)
     assert {answer.status_code for answer in answers} == {200}
     assert all(answer.text.endswith("data: [DONE]\n\n") for answer in answers)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_replica_that_dies_before_it_speaks_takes_no_request_with_it(gateway, plane, stream):
+    plane.deaths = 2
+    response = gateway().post(CHAT, json=BODY | {"stream": stream})
+    assert response.status_code == 200
+    assert len(plane.requests) == 3
+
+
+def test_a_request_that_is_lost_every_time_is_told(gateway: Gateway, plane: Plane):
+    plane.deaths = 9
+    assert refused(gateway(tries=2).post(CHAT, json=BODY)) == (503, "unavailable", "2")
+    assert len(plane.requests) == 2
+
+
+def test_a_stream_that_breaks_before_its_first_event_is_begun_again(gateway: Gateway, plane: Plane):
+    plane.broken_after = 0
+    assert refused(gateway(tries=3).post(CHAT, json=BODY | {"stream": True})) == (503, "unavailable", "2")
+    assert len(plane.requests) == 3

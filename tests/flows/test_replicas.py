@@ -1,0 +1,152 @@
+"""Ten adapters on two replicas of one engine, behind the gateway; one replica is killed while both answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import openai
+import psutil
+import pytest
+import uvicorn
+from serving_plane import NUM_TOKENS, QUESTION, Plane, free_port, running_plane
+from tiny_llama import greedy, make_adapter
+
+from tunesmith.config.serve import EngineConfig
+from tunesmith.gateway.app import build_app
+from tunesmith.gateway.upstream import Upstream
+from tunesmith.records import Lineage, ModelVersion
+from tunesmith.stores.database import open_home_database
+from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.objects import ObjectStore
+from tunesmith.stores.registry import Registry
+
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
+
+NUM_ADAPTERS = 10
+IN_MEMORY = 4
+"""Fewer than there are: the least recently used leave, and come back."""
+ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class Served:
+    """A gateway before two replicas, and what each adapter says."""
+
+    plane: Plane
+    client: openai.OpenAI
+    says: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Two replicas, ten adapters, a gateway."""
+    engine = EngineConfig(max_model_len=512, max_num_seqs=16, kv_cache_gib=0.1, max_loras=IN_MEMORY)
+    with running_plane(tmp_path_factory.mktemp("replicas"), engine, replicas=2) as plane:
+        says = dict(_register(plane, number) for number in range(NUM_ADAPTERS))
+        with _gateway(plane) as client:
+            yield Served(plane, client, says)
+
+
+def _register(plane: Plane, number: int) -> tuple[str, str]:
+    name = f"ft:{plane.model}:acme:a{number}:{number:06}"
+    folder = make_adapter(plane.base, plane.home.objects / f"models/a{number}", seed=100 + number)
+    lineage = Lineage(plane.model, "0" * 64, {}, 1, {}, "0.1.0", f"ftjob-{number}")
+    version = ModelVersion(name, "acme", plane.model, "adapter", f"models/a{number}", 1, lineage)
+    Registry(open_home_database(plane.home), "acme").register(version)
+    return name, greedy(plane.base, QUESTION, max_tokens=NUM_TOKENS, adapter=folder)
+
+
+@contextmanager
+def _gateway(plane: Plane) -> Iterator[openai.OpenAI]:
+    database = open_home_database(plane.home)
+    app = build_app(
+        database=database,
+        objects=ObjectStore(f"file://{plane.home.objects}"),
+        upstream=Upstream(plane.url),
+        base=plane.model,
+        embedder="all-MiniLM-L6-v2",
+        readiness=lambda: None,
+    )
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    url, key = f"http://127.0.0.1:{port}/v1", KeyStore(database).create("acme", "test")
+    try:
+        yield openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=120)
+    finally:
+        server.should_exit = True
+        thread.join()
+        database.close()
+
+
+def test_ten_adapters_answer_interleaved_each_as_itself(served: Served) -> None:
+    assert len(set(served.says.values())) == NUM_ADAPTERS, "each of them says something else"
+    names = list(served.says) * 3
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(lambda name: _complete(served, name), names))
+    assert said == [served.says[name] for name in names]
+
+
+def test_a_replica_killed_under_load_takes_nothing_with_it_that_had_not_begun(served: Served) -> None:
+    names = list(served.says) * ROUNDS
+    began = threading.Event()
+    with ThreadPoolExecutor(8) as pool:
+        whole = pool.map(lambda name: _noting(began, lambda: _complete(served, name)), names)
+        streamed = pool.map(lambda name: _stream(served, name), names)
+        assert began.wait(60)
+        _replicas()[0].kill()
+        assert list(whole) == [served.says[name] for name in names]
+        for name, (text, error) in zip(names, streamed, strict=True):
+            expected = served.says[name]
+            if error is None:
+                assert text == expected
+            else:
+                assert text, "what had not begun is begun again"
+                assert expected.startswith(text)
+                assert error["type"] == "server_error"
+    deadline = time.monotonic() + 240
+    while len(_replicas()) < 2:
+        assert time.monotonic() < deadline, "the second replica comes back"
+        time.sleep(1)
+
+
+def _complete(served: Served, name: str) -> str | None:
+    answer = served.client.chat.completions.create(
+        model=name, messages=QUESTION, temperature=0, max_tokens=NUM_TOKENS
+    )
+    return answer.choices[0].message.content
+
+
+def _stream(served: Served, name: str) -> tuple[str, dict[str, str] | None]:
+    said = []
+    stream = served.client.chat.completions.create(
+        model=name, messages=QUESTION, temperature=0, max_tokens=NUM_TOKENS, stream=True
+    )
+    try:
+        said.extend(chunk.choices[0].delta.content or "" for chunk in stream)
+    except openai.APIError as error:
+        return "".join(said), error.body
+    return "".join(said), None
+
+
+def _noting(began: threading.Event, ask: Callable[[], str | None]) -> str | None:
+    said = ask()
+    began.set()
+    return said
+
+
+def _replicas() -> list[psutil.Process]:
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if " ".join(process.cmdline()).startswith("ray::ServeReplica:engine:engine"):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
