@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,61 +12,106 @@ import typer
 
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
 from tunesmith.config.home import Home
-from tunesmith.records import DEFAULT_PROJECT
+from tunesmith.errors import ConfigError
+from tunesmith.records import DEFAULT_PROJECT, ProjectRole
 
 if TYPE_CHECKING:
-    from tunesmith.stores.keys import KeyStore
+    from tunesmith.stores.database import Database
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
+
+_UNITS = {"m": 60, "h": 3600, "d": 86_400}
+ProjectOption = Annotated[str, typer.Option("--project", help="Id or name of the project.")]
 
 
 @app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
+    project: ProjectOption = DEFAULT_PROJECT,
+    role: Annotated[
+        ProjectRole, typer.Option("--role", help="The most it may do; each role includes those before it.")
+    ] = "train",
+    expires: Annotated[
+        str | None, typer.Option("--expires", help="When it ends: 30m, 12h, 90d. Unset: never.")
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key; it is shown once."""
-    with _keys(home) as keys:
-        key = keys.create(DEFAULT_PROJECT, name)
+    expires_at = None if expires is None else int(time.time()) + _seconds(expires)
+    with _database(home) as database:
+        from tunesmith.stores.keys import KeyStore
+        from tunesmith.stores.projects import Projects
+
+        owner = Projects(database).find(project)
+        key = KeyStore(database).create(owner.id, name, role=role, expires_at=expires_at)
     if as_json:
-        print_json({"name": name, "key": key})
+        print_json({"name": name, "project": owner.id, "role": role, "expires_at": expires_at, "key": key})
     else:
         typer.echo(key)
 
 
 @app.command("ls")
-def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the keys; never the keys themselves."""
+def ls(
+    project: ProjectOption = DEFAULT_PROJECT, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """List the keys of a project; never the keys themselves."""
     from dataclasses import asdict
 
-    with _keys(home) as keys:
-        known = keys.all(DEFAULT_PROJECT)
+    with _database(home) as database:
+        from tunesmith.stores.keys import KeyStore
+        from tunesmith.stores.projects import Projects
+
+        known = KeyStore(database).all(Projects(database).find(project).id)
     if as_json:
         print_json([asdict(key) for key in known])
-    else:
-        rows = [(key.id, key.name, key.hint, "revoked" if key.revoked else "") for key in known]
-        print_table(("ID", "NAME", "KEY", ""), rows)
+        return
+    rows = [
+        (
+            key.id,
+            key.name,
+            key.hint,
+            "organisation" if key.of_organisation else key.role,
+            _day(key.last_used_at),
+            "revoked" if key.revoked else _day(key.expires_at),
+        )
+        for key in known
+    ]
+    print_table(("ID", "NAME", "KEY", "ROLE", "LAST USED", "ENDS"), rows)
 
 
 @app.command("revoke")
 def revoke(
     key_id: Annotated[str, typer.Argument(help="The key's id, key_...")],
+    project: ProjectOption = DEFAULT_PROJECT,
     home: HomeOption = None,
 ) -> None:
     """End a key; a running gateway forgets it within two seconds."""
-    with _keys(home) as keys:
-        keys.revoke(DEFAULT_PROJECT, key_id)
+    with _database(home) as database:
+        from tunesmith.stores.keys import KeyStore
+        from tunesmith.stores.projects import Projects
+
+        KeyStore(database).revoke(Projects(database).find(project).id, key_id)
     typer.echo(f"Revoked {key_id}.")
 
 
+def _seconds(text: str) -> int:
+    read = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
+    if read is None:
+        raise ConfigError(f"--expires={text} is no time. Write minutes, hours or days: 30m, 12h, 90d.")
+    return int(read[1]) * _UNITS[read[2]]
+
+
+def _day(at: int | None) -> str:
+    return "" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
 @contextlib.contextmanager
-def _keys(home: str | None) -> Iterator[KeyStore]:
+def _database(home: str | None) -> Iterator[Database]:
     from tunesmith.stores.database import open_home_database
-    from tunesmith.stores.keys import KeyStore
 
     database = open_home_database(Home.locate(home))
     try:
-        yield KeyStore(database)
+        yield database
     finally:
         database.close()

@@ -16,6 +16,7 @@ from tunesmith.cli.jobs import app as jobs
 from tunesmith.cli.keys import app as keys
 from tunesmith.cli.models import app as models
 from tunesmith.cli.plan import plan
+from tunesmith.cli.projects import app as projects
 from tunesmith.cli.quickstart import quickstart
 from tunesmith.cli.restart import restart
 from tunesmith.cli.search import search
@@ -48,6 +49,7 @@ app.command()(doctor)
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
+app.add_typer(projects, name="projects")
 
 
 def main() -> None:

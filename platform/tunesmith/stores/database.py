@@ -104,6 +104,61 @@ class ApiKeyRow(Base):
     last_used_at: Mapped[int | None]
 
 
+class LimitRow(Base):
+    """What a project (`project:ID`) or a key (`key:ID`) may ask for at most; null is no limit."""
+
+    __tablename__ = "limits"
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
+    requests_per_minute: Mapped[int | None]
+    tokens_per_minute: Mapped[int | None]
+    gpu_hours_per_month: Mapped[float | None]
+    updated_at: Mapped[int]
+
+
+class LimitBucketRow(Base):
+    """What is left to a limited subject at a moment; it fills up with time."""
+
+    __tablename__ = "limit_buckets"
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    unit: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    level: Mapped[float]
+    updated_at: Mapped[float]
+
+
+class UsageRow(Base):
+    """What one key used of one model in one hour."""
+
+    __tablename__ = "usage"
+    __table_args__ = (Index("usage_by_hour", "hour"),)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    hour: Mapped[int] = mapped_column(primary_key=True)
+    principal_id: Mapped[str]
+    requests: Mapped[int] = mapped_column(BigInteger)
+    input_tokens: Mapped[int] = mapped_column(BigInteger)
+    output_tokens: Mapped[int] = mapped_column(BigInteger)
+
+
+class AuditEventRow(Base):
+    """Who changed what; triggers refuse to change or delete a row."""
+
+    __tablename__ = "audit_events"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str]
+    project_id: Mapped[str | None]
+    at: Mapped[int]
+    type: Mapped[str]
+    resource_id: Mapped[str]
+    principal_id: Mapped[str]
+    key_id: Mapped[str | None]
+    request_id: Mapped[str | None]
+    details: Mapped[dict[str, Any]]
+
+
 class VectorStoreRow(Base):
     """A named set of documents; the row says which collection holds its vectors."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import and_, select, update
@@ -13,6 +14,7 @@ from tunesmith.config.home import Home
 from tunesmith.errors import AuthenticationError, NotFoundError
 from tunesmith.records import DEFAULT_ORGANISATION, OWNER, ProjectRole
 from tunesmith.stores.atomic import write_atomic
+from tunesmith.stores.audit import AT_HOME, Actor, note
 from tunesmith.stores.database import (
     ApiKeyRow,
     BatchRow,
@@ -66,6 +68,7 @@ class KeyStore:
         principal_id: str = OWNER,
         expires_at: int | None = None,
         of_organisation: bool = False,
+        actor: Actor = AT_HOME,
     ) -> str:
         """Make a key.
 
@@ -76,15 +79,16 @@ class KeyStore:
             principal_id: whose key it is.
             expires_at: Unix seconds from which on it opens nothing.
             of_organisation: whether it administers the organisation; for its owners alone.
+            actor: who makes it.
 
         Returns:
             The key in clear; it cannot be read again.
         """
-        key = f"sk-ts-{secrets.token_urlsafe(32)}"
+        key, key_id = f"sk-ts-{secrets.token_urlsafe(32)}", f"key_{secrets.token_hex(8)}"
         with self._database.session() as session:
             session.add(
                 ApiKeyRow(
-                    id=f"key_{secrets.token_hex(8)}",
+                    id=key_id,
                     project_id=project_id,
                     name=name,
                     key_hash=_digest(key),
@@ -96,6 +100,8 @@ class KeyStore:
                     of_organisation=of_organisation,
                 )
             )
+            details = {"name": name, "role": role, "principal": principal_id, "expires_at": expires_at}
+            note(session, "api_key.created", key_id, actor=actor, project_id=project_id, details=details)
         return key
 
     def verify(self, key: str) -> ApiKey:
@@ -162,12 +168,32 @@ class KeyStore:
         with self._database.session() as session:
             return [_to_key(row) for row in session.scalars(query)]
 
-    def revoke(self, project_id: str, key_id: str) -> None:
+    def get(self, project_id: str, key_id: str) -> ApiKey:
+        """Look a key up that is not revoked.
+
+        Args:
+            project_id: the project that owns it.
+            key_id: its id, `key_...`.
+
+        Returns:
+            Its record.
+
+        Raises:
+            NotFoundError: the project has no such key.
+        """
+        with self._database.session() as session:
+            row = session.get(ApiKeyRow, key_id)
+            if row is None or row.project_id != project_id or row.revoked_at is not None:
+                raise _no_key(key_id)
+            return _to_key(row)
+
+    def revoke(self, project_id: str, key_id: str, *, actor: Actor = AT_HOME) -> None:
         """End a key at once.
 
         Args:
             project_id: the project that owns it.
             key_id: its id, `key_...`.
+            actor: who ends it.
 
         Raises:
             NotFoundError: the project has no such key.
@@ -175,10 +201,21 @@ class KeyStore:
         with self._database.session() as session:
             row = session.get(ApiKeyRow, key_id)
             if row is None or row.project_id != project_id:
-                raise NotFoundError(
-                    f'Key "{key_id}" does not exist. `tunesmith keys ls` lists those that do.'
-                )
-            row.revoked_at = row.revoked_at or int(time.time())
+                raise _no_key(key_id)
+            if row.revoked_at is None:
+                row.revoked_at = int(time.time())
+                details = {"name": row.name}
+                note(session, "api_key.deleted", key_id, actor=actor, project_id=project_id, details=details)
+
+    def note_used(self, used: Mapping[str, int]) -> None:
+        """Remember when keys were last used.
+
+        Args:
+            used: Unix seconds by key id.
+        """
+        with self._database.session() as session:
+            for key_id, at in sorted(used.items()):
+                session.execute(update(ApiKeyRow).filter_by(id=key_id).values(last_used_at=at))
 
     def is_open(self, project_id: str, organisation_id: str) -> bool:
         """Whether there is such a project, not archived.
@@ -208,6 +245,7 @@ class KeyStore:
             session.execute(
                 update(ApiKeyRow).filter_by(id=key_id).values(of_organisation=True, role="administer")
             )
+            note(session, "api_key.updated", key_id, actor=AT_HOME, details={"of_organisation": True})
 
 
 def ensure_admin_key(home: Home, keys: KeyStore, project_id: str) -> str:
@@ -249,6 +287,12 @@ def _opened_by(keys: KeyStore, key: str) -> ApiKey | None:
         return keys.verify(key)
     except AuthenticationError:
         return None
+
+
+def _no_key(key_id: str) -> NotFoundError:
+    return NotFoundError(
+        f'Key "{key_id}" does not exist in this project. `tunesmith keys ls` lists those that do.'
+    )
 
 
 def _digest(key: str) -> str:

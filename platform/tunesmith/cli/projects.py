@@ -1,0 +1,71 @@
+"""`tunesmith projects create / ls / archive`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
+from tunesmith.config.home import Home
+
+if TYPE_CHECKING:
+    from tunesmith.stores.projects import Projects
+
+app = typer.Typer(help="Projects: tenants that see nothing of each other.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(help="Id or name of the project.")]
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a project; `tunesmith keys create --project` makes keys that open it."""
+    with _projects(home) as projects:
+        made = projects.create(name)
+    if as_json:
+        print_json(asdict(made))
+    else:
+        typer.echo(made.id)
+
+
+@app.command("ls")
+def ls(
+    archived: Annotated[bool, typer.Option("--archived", help="Also those that are archived.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the projects."""
+    with _projects(home) as projects:
+        known = projects.all(include_archived=archived)
+    if as_json:
+        print_json([asdict(project) for project in known])
+    else:
+        rows = [(project.id, project.name, "archived" if project.archived_at else "") for project in known]
+        print_table(("ID", "NAME", ""), rows)
+
+
+@app.command("archive")
+def archive(project: NameArgument, home: HomeOption = None) -> None:
+    """Close a project: none of its keys opens it from now on; what it holds stays."""
+    with _projects(home) as projects:
+        archived = projects.archive(projects.find(project).id)
+    typer.echo(f"Archived {archived.id}.")
+
+
+@contextlib.contextmanager
+def _projects(home: str | None) -> Iterator[Projects]:
+    from tunesmith.stores.database import open_home_database
+    from tunesmith.stores.projects import Projects
+
+    database = open_home_database(Home.locate(home))
+    try:
+        yield Projects(database)
+    finally:
+        database.close()

@@ -1,0 +1,58 @@
+"""`tunesmith keys` and `tunesmith projects`, on a home of their own."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from tunesmith.cli.main import app
+from tunesmith.config.home import Home
+from tunesmith.errors import ConfigError, NotFoundError
+from tunesmith.stores.database import open_home_database
+from tunesmith.stores.keys import KeyStore
+
+
+@pytest.fixture
+def tunesmith(tmp_path):
+    def run(*words):
+        result = CliRunner().invoke(app, [*words, "--home", str(tmp_path)])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return run
+
+
+def test_a_key_of_a_project_with_a_role_and_an_end(tunesmith, tmp_path):
+    project = tunesmith("projects", "create", "Support").strip()
+    made = json.loads(
+        tunesmith(
+            "keys", "create", "bot", "--project", "Support", "--role", "use", "--expires", "2d", "--json"
+        )
+    )
+    database = open_home_database(Home(tmp_path))
+    key = KeyStore(database).verify(made["key"])
+    database.close()
+    assert (key.project_id, key.role) == (project, "use")
+    assert key.expires_at == pytest.approx(time.time() + 2 * 86_400, abs=60)
+
+    listed = tunesmith("keys", "ls", "--project", "Support")
+    assert key.id in listed
+    assert made["key"] not in listed
+    assert key.id not in tunesmith("keys", "ls")
+    tunesmith("keys", "revoke", key.id, "--project", project)
+    assert "revoked" in tunesmith("keys", "ls", "--project", project)
+    tunesmith("projects", "archive", "Support")
+    assert project not in tunesmith("projects", "ls")
+    assert "archived" in tunesmith("projects", "ls", "--archived")
+
+
+def test_what_makes_no_sense_is_said(tunesmith):
+    with pytest.raises(ConfigError, match="90d"):
+        tunesmith("keys", "create", "bot", "--expires", "soon")
+    with pytest.raises(NotFoundError, match="projects ls"):
+        tunesmith("keys", "create", "bot", "--project", "nobody")
