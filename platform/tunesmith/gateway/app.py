@@ -6,11 +6,10 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from tunesmith.config.serve import EngineConfig, JobsConfig, LoadConfig
-from tunesmith.errors import PermissionDeniedError
 from tunesmith.gateway.aliases import alias_routes
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.batches import batch_routes
@@ -29,14 +28,14 @@ from tunesmith.gateway.moderations import moderation_routes
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.patience import PatienceMiddleware
 from tunesmith.gateway.ray_dashboard import RayDashboard
-from tunesmith.gateway.ray_jobs import Administers, ray_job_routes
+from tunesmith.gateway.ray_jobs import ray_job_routes
 from tunesmith.gateway.responses import response_routes
 from tunesmith.gateway.trace import TraceMiddleware
 from tunesmith.gateway.uploads import upload_routes
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileStore
-from tunesmith.stores.keys import ApiKey, KeyStore
+from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.registry import Registry
 
@@ -113,24 +112,11 @@ def build_app(
     ):
         app.include_router(router)
     if ray:
-        app.include_router(ray_job_routes(administers=_administers(authenticate), dashboard=ray))
+        app.include_router(ray_job_routes(administers=authenticate.needs_organisation, dashboard=ray))
     install_error_handlers(app)
     # Outside the app, so that the answer to an unexpected failure carries the request's id too.
     traced = TraceMiddleware(app, metrics=metrics)
     return PatienceMiddleware(traced, seconds=(load or LoadConfig()).client_seconds)
-
-
-def _administers(authenticate: Authenticator) -> Administers:
-    async def administers(connection: Request) -> ApiKey:
-        key = await authenticate(connection)
-        if key.name != "admin":
-            raise PermissionDeniedError(
-                "Only an administrator's key may do this: a job is a program that runs as the platform itself. "
-                "Use the key that `tunesmith up` names."
-            )
-        return key
-
-    return administers
 
 
 def _closing(

@@ -18,8 +18,8 @@ import time
 from collections import OrderedDict
 from dataclasses import replace
 
-from fastapi import Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
 
 from tunesmith.errors import AuthenticationError, PermissionDeniedError
 from tunesmith.gateway.request_record import record_of
@@ -59,7 +59,7 @@ class Authenticator:
         """What a route depends on that is for administrators of the organisation alone."""
         return NeedsOrganisation(self)
 
-    async def __call__(self, request: Request) -> ApiKey:
+    async def __call__(self, request: HTTPConnection) -> ApiKey:
         """Verify the request's key, and that it may train.
 
         Args:
@@ -74,7 +74,7 @@ class Authenticator:
         """
         return await self.needs("train")(request)
 
-    async def verify(self, request: Request) -> ApiKey:
+    async def verify(self, request: HTTPConnection) -> ApiKey:
         """Verify the request's key, whatever it may do.
 
         Args:
@@ -140,7 +140,7 @@ class Needs:
         self._authenticator = authenticator
         self.role = role
 
-    async def __call__(self, request: Request) -> ApiKey:
+    async def __call__(self, request: HTTPConnection) -> ApiKey:
         """Let the caller in.
 
         Args:
@@ -156,7 +156,7 @@ class Needs:
         key = await self._authenticator.verify(request)
         if not covers(key.role, self.role):
             raise PermissionDeniedError(
-                f"This key has the role '{key.role}' in its project, and {request.method} {request.url.path} takes "
+                f"This key has the role '{key.role}' in its project, and {_asked(request)} takes "
                 f"'{self.role}'. Use another key: an administrator makes one with `tunesmith keys create --role "
                 f"{self.role}`.",
                 code="insufficient_permissions",
@@ -176,7 +176,7 @@ class NeedsOrganisation:
     def __init__(self, authenticator: Authenticator) -> None:
         self._authenticator = authenticator
 
-    async def __call__(self, request: Request) -> ApiKey:
+    async def __call__(self, request: HTTPConnection) -> ApiKey:
         """Let the caller in.
 
         Args:
@@ -192,8 +192,12 @@ class NeedsOrganisation:
         key = await self._authenticator.verify(request)
         if not key.of_organisation:
             raise PermissionDeniedError(
-                f"{request.method} {request.url.path} is for administrators of the organisation. Use an "
-                "administrator's key, such as the home's admin.key.",
+                f"{_asked(request)} is for administrators of the organisation. Use an administrator's key, such as the "
+                "home's admin.key.",
                 code="insufficient_permissions",
             )
         return key
+
+
+def _asked(request: HTTPConnection) -> str:
+    return f"{request.scope.get('method', 'GET')} {request.url.path}"

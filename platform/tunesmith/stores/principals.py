@@ -285,7 +285,7 @@ class Principals:
             raise _nobody(principal_id)
         return row
 
-    def _members(self, project_id: str) -> Select[tuple[PrincipalRow, str]]:
+    def _members(self, project_id: str) -> Select[PrincipalRow, str]:
         return (
             select(PrincipalRow, MembershipRow.role)
             .join(MembershipRow, MembershipRow.principal_id == PrincipalRow.id)

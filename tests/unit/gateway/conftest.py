@@ -22,10 +22,11 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from tunesmith.config.home import Home
 from tunesmith.gateway.app import build_app
+from tunesmith.gateway.ray_dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.records import Lineage, ModelVersion
 from tunesmith.stores.database import Database, VectorStoreRow, open_home_database
@@ -336,3 +337,34 @@ def store(database: Database) -> VectorStoreRow:
     with database.session() as session:
         session.add(row)
     return row
+
+
+@pytest.fixture
+def whole_app(database: Database, objects: ObjectStore, readiness: Readiness) -> Any:
+    """The gateway with every route that it can have, and nothing behind it."""
+    return build_app(
+        database=database,
+        objects=objects,
+        upstream=Upstream("http://127.0.0.1:9"),
+        base="tiny-reader",
+        embedder="mini",
+        readiness=readiness,
+        ray=RayDashboard("http://127.0.0.1:9", "token"),
+    )
+
+
+@pytest.fixture
+def routes(whole_app: Any) -> list[BaseRoute]:
+    """All routes of the whole gateway."""
+    inner = whole_app
+    while not hasattr(inner, "routes"):
+        inner = inner._app  # middleware around the app
+    return list(inner.routes)
+
+
+@pytest.fixture
+async def anyone(whole_app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the whole gateway, without a key and without sockets."""
+    transport = httpx.ASGITransport(app=whole_app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        yield client

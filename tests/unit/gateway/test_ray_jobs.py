@@ -107,7 +107,7 @@ def gateway(database, objects, readiness, dashboard: Dashboard) -> Iterator[str]
 
 @pytest.fixture
 def admin(database) -> str:
-    return KeyStore(database).create("default", "admin")
+    return KeyStore(database).create("default", "chief", role="administer", of_organisation=True)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def other(database) -> str:
     """An administrator of another project."""
     with database.session() as session:
         session.add(ProjectRow(id="acme", created_at=1))
-    return KeyStore(database).create("acme", "admin")
+    return KeyStore(database).create("acme", "chief", role="administer", of_organisation=True)
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -85,7 +85,7 @@ def test_the_last_owner_stays(principals):
 
 def test_two_users_cannot_have_one_address_but_many_have_none(principals):
     principals.add_user("Ada", email="ada@example.org")
-    with pytest.raises(ConflictError, match="ada@example.org"):
+    with pytest.raises(ConflictError, match="address"):
         principals.add_user("Another", email="ada@example.org")
     principals.add_user("B")
     principals.add_user("C")
