@@ -20,6 +20,7 @@ BEYOND_KUBERNETES = {
     "ResourceFlavor",
     "ClusterQueue",
     "LocalQueue",
+    "WorkloadPriorityClass",
 }
 
 

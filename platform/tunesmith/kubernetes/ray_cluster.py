@@ -100,14 +100,15 @@ def fill_pod(
 
     Args:
         template: a PodTemplateSpec of one's own.
-        labels: laid over its labels.
-        environment: for its first container; what stands there already wins, so that the chart has the last word.
+        labels: added to its labels.
+        environment: added to its first container's. What stands there already wins: the chart has the last word.
 
     Returns:
         The template.
     """
     metadata = template.setdefault("metadata", {})
-    metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
+    # Its network policies select the pods by the labels that the chart gave them.
+    metadata["labels"] = {**labels, **(metadata.get("labels") or {})}
     container = template["spec"]["containers"][0]
     variables = container.setdefault("env", [])
     told = {variable["name"] for variable in variables}

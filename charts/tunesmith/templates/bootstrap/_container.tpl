@@ -6,7 +6,7 @@ serviceAccountName: {{ include "tunesmith.fullname" . }}-bootstrap
 token: true
 command: [python, -P, -m, tunesmith.deploy.bootstrap]
 env:
-  - {name: TUNESMITH_ADMIN_SECRET, value: {{ include "tunesmith.adminSecret" . }}}
+  - {name: TUNESMITH_ADMIN_SECRET_NAME, value: {{ include "tunesmith.adminSecret" . }}}
   - name: TUNESMITH_NAMESPACE
     valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
 {{- end -}}

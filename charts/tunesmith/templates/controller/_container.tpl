@@ -7,7 +7,9 @@ annotations:
   checksum/config: {{ include "tunesmith.config" . | sha256sum }}
   checksum/templates: {{ include "tunesmith.templates" . | sha256sum }}
 command: [python, -P, -m, tunesmith.controller]
-env: {{- include "tunesmith.settings" . | nindent 2 }}
+env:
+  {{- include "tunesmith.settings" . | nindent 2 }}
+  - {name: TUNESMITH_GATEWAY_URL, value: {{ include "tunesmith.gateway.url" . }}}
 ports: [{name: http, containerPort: 8001, protocol: TCP}]
 startupProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 2, failureThreshold: 60}
 readinessProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 10, timeoutSeconds: 3}

@@ -13,3 +13,7 @@ lifecycle: {preStop: {exec: {command: [sleep, {{ .Values.gateway.drainSeconds | 
 volumeMounts: {{- include "tunesmith.settings.mounts" . | nindent 2 }}
 volumes: {{- include "tunesmith.settings.volumes" . | nindent 2 }}
 {{- end -}}
+
+{{- define "tunesmith.gateway.url" -}}
+http://{{ include "tunesmith.fullname" . }}-gateway.{{ .Release.Namespace }}.svc:{{ int .Values.gateway.service.port }}
+{{- end -}}

@@ -4,7 +4,7 @@ needs: []
 restartPolicy: Never
 command: [python, -P, -m, tunesmith.deploy.smoke]
 env:
-  - {name: OPENAI_BASE_URL, value: "http://{{ include "tunesmith.fullname" . }}-gateway.{{ .Release.Namespace }}.svc:{{ int .Values.gateway.service.port }}/v1"}
+  - {name: OPENAI_BASE_URL, value: {{ include "tunesmith.gateway.url" . }}/v1}
   - name: OPENAI_API_KEY
     valueFrom: {secretKeyRef: {name: {{ include "tunesmith.adminSecret" . }}, key: key}}
 {{- end -}}

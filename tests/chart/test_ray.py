@@ -1,0 +1,118 @@
+"""What the controller makes of the pod templates is taken by server and operator, and is what the values say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crd import HAVE_CRDS, operator_faults, validate
+from kubernetes_schema import VERSIONS, faults
+from ray_objects import pods_of, ray_objects, serve_config, templates
+from rendering import Objects, find, render_objects
+
+from generate.manifests import CHART
+
+needs_crds = pytest.mark.skipif(not HAVE_CRDS, reason="KubeRay's CRDs do not lie beside the checkout")
+CI = CHART / "ci"
+
+
+@needs_crds
+def test_server_and_operator_take_every_ray_object(objects: Objects) -> None:
+    made = ray_objects(objects)
+    assert {thing["kind"] for thing in made} == {"RayService", "RayJob"}
+    refused = {thing["metadata"]["name"]: validate(thing) + operator_faults(thing) for thing in made}
+    assert {name: said for name, said in refused.items() if said} == {}
+
+
+@pytest.mark.parametrize("version", [VERSIONS[0], VERSIONS[-1]])
+def test_filled_pods_are_valid(objects: Objects, version: str) -> None:
+    for thing in ray_objects(objects):
+        for pod in pods_of(thing):
+            wrapped = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "x"}, "template": pod}
+            assert faults(wrapped, version) == []
+
+
+def test_every_cluster_asks_for_a_token(objects: Objects) -> None:
+    for thing in ray_objects(objects):
+        cluster = thing["spec"].get("rayClusterConfig") or thing["spec"]["rayClusterSpec"]
+        assert cluster["authOptions"] == {"mode": "token"}
+
+
+def test_no_head_schedules_work_or_holds_a_gpu(objects: Objects) -> None:
+    for thing in ray_objects(objects):
+        cluster = thing["spec"].get("rayClusterConfig") or thing["spec"]["rayClusterSpec"]
+        assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+        limits = cluster["headGroupSpec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+        assert set(limits) == {"cpu", "memory", "ephemeral-storage"}
+
+
+def test_config_is_the_programs_own(objects: Objects, scenario: Path) -> None:
+    assert serve_config(objects).model
+    assert templates(objects).config.ray_version == "2.60.0"
+
+
+def test_only_the_autoscaler_holds_a_token_of_kubernetes() -> None:
+    made = templates(render_objects("--values", str(CI / "mixed-gpu-pools.yaml")))
+    for shape in (made.config.serving, made.config.training):
+        assert shape.autoscaler_options is not None
+        mounts = {mount["name"] for mount in shape.autoscaler_options["volumeMounts"]}
+        assert "kubernetes-token" in mounts
+        head = made.pod(shape.head.template)["spec"]
+        assert head["automountServiceAccountToken"] is False
+        assert "kubernetes-token" in {volume["name"] for volume in head["volumes"]}
+        assert "kubernetes-token" not in {mount["name"] for mount in head["containers"][0]["volumeMounts"]}
+
+
+def test_training_pods_hold_no_database_and_no_vectors(objects: Objects) -> None:
+    for thing in ray_objects(objects):
+        if thing["kind"] == "RayJob":
+            told = {variable["name"] for pod in pods_of(thing) for variable in _container(pod)["env"]}
+            assert not told & {"TUNESMITH_DATABASE_URL", "TUNESMITH_MILVUS_URI", "TUNESMITH_MILVUS_TOKEN"}
+            assert "TUNESMITH_OBJECTS_URL" in told
+
+
+def test_gpu_group_gets_image_limits_tolerations_and_node_selector() -> None:
+    objects = render_objects("--values", str(CI / "mixed-gpu-pools.yaml"))
+    pod = templates(objects).pod("worker-h100.yaml")["spec"]
+    container = pod["containers"][0]
+    assert container["image"] == "registry.example.com/tunesmith:0.1.0-cuda"
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "8"
+    assert container["resources"]["requests"] == container["resources"]["limits"]
+    assert pod["nodeSelector"] == {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}
+    assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod["tolerations"]
+    (group,) = (group for group in templates(objects).config.serving.worker_groups if group.name == "h100")
+    assert (group.num_of_hosts, group.accelerator, group.accelerator_type) == (2, "nvidia.com/gpu", "H100")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [("Drain", {"type": "None"}), ("Surge", {"type": "NewCluster"})],
+)
+def test_upgrade_strategy_is_kuberays(strategy: str, expected: dict[str, Any]) -> None:
+    objects = render_objects("--set", f"serving.upgrade.strategy={strategy}")
+    assert templates(objects).config.serving.upgrade_strategy == expected
+
+
+def test_incremental_upgrade_names_its_gateway_and_its_surge() -> None:
+    strategy = templates(
+        render_objects("--values", str(CI / "highly-available.yaml"))
+    ).config.serving.upgrade_strategy
+    assert strategy["type"] == "NewClusterWithIncrementalUpgrade"
+    assert strategy["clusterUpgradeOptions"]["gatewayClassName"] == "istio"
+    assert strategy["clusterUpgradeOptions"]["maxSurgePercent"] == 25
+
+
+def test_model_cache_is_mounted_where_weights_are_looked_for() -> None:
+    objects = render_objects("--set", "modelCache.enabled=true")
+    claim = find(objects, "PersistentVolumeClaim", "tunesmith-model-cache")
+    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    for file in ("worker-cpu.yaml", "train-worker-cpu.yaml"):
+        pod = templates(objects).pod(file)["spec"]
+        home = next(entry["value"] for entry in pod["containers"][0]["env"] if entry["name"] == "HF_HOME")
+        (mount,) = (m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "model-cache")
+        assert mount["mountPath"] == home
+
+
+def _container(pod: dict[str, Any]) -> dict[str, Any]:
+    return pod["spec"]["containers"][0]
