@@ -97,6 +97,10 @@ def feedback(
         str | None, typer.Option(help="Only answers given under this name, an alias say.")
     ] = None,
     copies: Annotated[int, typer.Option(min=1, help="Lines of each correction.")] = 1,
+    pairs: Annotated[
+        bool,
+        typer.Option("--pairs", help="Preference JSONL for dpo: each correction, preferred to its answer."),
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -110,9 +114,31 @@ def feedback(
     from tunesmith.stores.feedback import FeedbackStore
 
     rated = FeedbackStore(open_home_database(Home.locate(home)), DEFAULT_PROJECT).rated(asked=asked)
-    made = build_from_feedback(rated, Path(out), copies=copies)
+    made = build_from_feedback(rated, Path(out), copies=copies, pairs=pairs)
     if as_json:
         print_json({"file": out, "rows": made.num_rows, **made.counts})
         return
     told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in made.counts.items())
-    print(f"{out}: {made.num_rows} conversations ({told}).")
+    print(f"{out}: {made.num_rows} {'pairs of answers' if pairs else 'conversations'} ({told}).")
+
+
+@build.command(name="pairs")
+def build_pairs(
+    file: Annotated[
+        str, typer.Argument(help="Chat JSONL in the house form, as `data build documents` writes it.")
+    ],
+    out: Annotated[str, typer.Option(help="Preference JSONL to write.")] = "pairs.jsonl",
+    seed: Annotated[int, typer.Option(help="Seed of every draw.")] = 17,
+    as_json: JsonOption = False,
+) -> None:
+    """Conversations -> pairs for dpo: the answer in the house form, and one with a single thing wrong."""
+    from pathlib import Path
+
+    from tunesmith.datasets.contrast import build_contrast
+
+    made = build_contrast(file, Path(out), seed=seed)
+    if as_json:
+        print_json({"file": out, "rows": made.num_pairs, **made.counts})
+        return
+    told = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in made.counts.items())
+    print(f"{out}: {made.num_pairs} pairs of answers ({told}).")

@@ -33,9 +33,10 @@ def plan(
         print_json({**asdict(made), "fits": made.fits, "cost": cost})
     else:
         needed, given = made.memory_bytes / 2**30, made.available_bytes / 2**30
-        typer.echo(
-            f"data     {made.num_examples} conversations, {made.num_tokens} tokens in {made.num_rows} rows"
-        )
+        of_pairs = config.objective.type == "dpo"
+        what = "pairs of answers" if of_pairs else "conversations"
+        rows = "" if of_pairs else f" in {made.num_rows} rows"
+        typer.echo(f"data     {made.num_examples} {what}, {made.num_tokens} tokens{rows}")
         typer.echo(f"model    {made.parameters / 1e6:.1f}M parameters, {made.trainable / 1e6:.2f}M trained")
         typer.echo(f"steps    {made.num_steps}, {made.trained_tokens} tokens")
         typer.echo(f"device   {made.device}")
@@ -45,6 +46,10 @@ def plan(
         typer.echo(
             f"time     {made.minutes:.1f} minutes at {made.tokens_per_second:.0f} tokens/s (by {made.speed_source})"
         )
+        if of_pairs:
+            typer.echo(
+                f"         {made.reference_minutes:.1f} of them for the reference, before the first step"
+            )
         typer.echo(f"cost     {made.worker_hours} worker hours" + ("" if cost is None else f", {cost}"))
     if not made.fits:
         raise typer.Exit(1)

@@ -4,6 +4,10 @@
     rated up                           the prompt                     -> the answer, as it was
     rated down, without a correction   nothing: what is wrong with it is not said
 
+or, as pairs for dpo, from each correction:
+
+    the prompt -> the correction, preferred to the answer as it was
+
 Each line names its feedback and its answer in `metadata`, so that a version can be traced back to them.
 """
 
@@ -16,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tunesmith.datasets.preferences import preference_line
 from tunesmith.errors import DataError
 from tunesmith.stores.atomic import write_atomic
 from tunesmith.stores.feedback import Feedback, Interaction
@@ -30,14 +35,15 @@ class FeedbackSet:
 
 
 def build_from_feedback(
-    rated: Sequence[tuple[Interaction, Feedback]], out: Path, *, copies: int = 1
+    rated: Sequence[tuple[Interaction, Feedback]], out: Path, *, copies: int = 1, pairs: bool = False
 ) -> FeedbackSet:
     """Write a training file.
 
     Args:
         rated: answers with what was said of each.
-        out: the chat JSONL to write.
+        out: the chat or preference JSONL to write.
         copies: lines of each correction; a few among many rows are not heard otherwise.
+        pairs: write preferences, of corrections alone.
 
     Returns:
         What was written.
@@ -47,10 +53,12 @@ def build_from_feedback(
         StorageError: the file cannot be written.
     """
     counts: Counter[str] = Counter()
-    lines = [line for pair in rated for line in _lines(*pair, copies=copies, counts=counts)]
+    make = _pairs if pairs else _lines
+    lines = [line for said in rated for line in make(*said, copies=copies, counts=counts)]
     if not lines:
+        useful = "corrected" if pairs else "rated up or corrected"
         raise DataError(
-            f"Of {len(rated)} rated answers none is rated up or corrected, so there is nothing to learn. "
+            f"Of {len(rated)} rated answers none is {useful}, so there is nothing to learn. "
             "POST /v1/feedback takes a `correction`."
         )
     write_atomic(out, "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines), mode=0o644)
@@ -70,9 +78,24 @@ def _lines(
         counts["left_out"] += 1
 
 
+def _pairs(
+    interaction: Interaction, feedback: Feedback, *, copies: int, counts: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    if not feedback.correction or feedback.correction == interaction.answer or not interaction.answer:
+        counts["left_out"] += 1
+        return
+    counts["corrected"] += 1
+    line = preference_line(interaction.messages, feedback.correction, interaction.answer)
+    yield from [line | {"metadata": _source(interaction, feedback)}] * copies
+
+
 def _line(interaction: Interaction, feedback: Feedback, said: str) -> dict[str, Any]:
     turns = [{"role": turn.role, "content": turn.content} for turn in interaction.messages]
     return {
         "messages": [*turns, {"role": "assistant", "content": said}],
-        "metadata": {"feedback": feedback.id, "interaction": interaction.id},
+        "metadata": _source(interaction, feedback),
     }
+
+
+def _source(interaction: Interaction, feedback: Feedback) -> dict[str, str]:
+    return {"feedback": feedback.id, "interaction": interaction.id}

@@ -101,16 +101,26 @@ def write_preferences(path: str | Path, pairs: Sequence[tuple[Sequence[Message],
     Raises:
         StorageError: the file cannot be written.
     """
-    lines = [
-        {
-            "input": {"messages": [{"role": turn.role, "content": turn.content} for turn in prompt]},
-            "preferred_output": [{"role": "assistant", "content": preferred}],
-            "non_preferred_output": [{"role": "assistant", "content": other}],
-        }
-        for prompt, preferred, other in pairs
-    ]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    write_atomic(Path(path), text, mode=0o644)
+    lines = [json.dumps(preference_line(*pair), ensure_ascii=False) + "\n" for pair in pairs]
+    write_atomic(Path(path), "".join(lines), mode=0o644)
+
+
+def preference_line(prompt: Sequence[Message], preferred: str, other: str) -> dict[str, Any]:
+    """Lay a pair out as the format has it.
+
+    Args:
+        prompt: what is answered.
+        preferred: the better answer.
+        other: the other one.
+
+    Returns:
+        The object of a line.
+    """
+    return {
+        "input": {"messages": [{"role": turn.role, "content": turn.content} for turn in prompt]},
+        "preferred_output": [{"role": "assistant", "content": preferred}],
+        "non_preferred_output": [{"role": "assistant", "content": other}],
+    }
 
 
 def _parse(document: dict[str, Any], file: str, number: int) -> Preference:

@@ -14,7 +14,7 @@ import psutil
 
 from tunesmith.assets import same_base
 from tunesmith.config.home import Home
-from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
+from tunesmith.config.train import DpoObjective, LoraConfig, ScratchConfig, TrainConfig
 from tunesmith.datasets.sources import load_data
 from tunesmith.records import DEFAULT_PROJECT
 from tunesmith.stores.database import open_home_database
@@ -48,8 +48,8 @@ class Plan:
     """What a run will take.
 
     Attributes:
-        num_examples: conversations.
-        num_rows: packed rows of one epoch.
+        num_examples: conversations, or pairs of answers.
+        num_rows: packed rows of one epoch, or pairs.
         num_tokens: tokens of one epoch.
         num_steps: optimizer steps.
         trained_tokens: tokens over all steps.
@@ -60,7 +60,8 @@ class Plan:
         device: what the plan reckons with; says so where the recipe's device is not in this machine.
         tokens_per_second: expected speed of the whole run, over all workers.
         speed_source: `an earlier run`, `a matrix product`, or the data sheet of a device that is not here.
-        minutes: expected duration after the start-up.
+        reference_minutes: of dpo, what the base's log-probabilities of its pairs take, before the first step.
+        minutes: expected duration after the start-up, that included.
         worker_hours: the same times the workers: what is paid for.
     """
 
@@ -76,6 +77,7 @@ class Plan:
     device: str
     tokens_per_second: float
     speed_source: str
+    reference_minutes: float
     minutes: float
     worker_hours: float
 
@@ -108,7 +110,8 @@ def plan_training(config: TrainConfig, *, home: Home, memory_gib: float | None =
     steps = num_steps(config, num_rows=prepared.num_rows)
     tokens = round(prepared.num_tokens / prepared.num_rows * config.global_batch_size * steps)
     speed, source = _speed(config, home, total)
-    seconds = tokens / speed
+    reference = _reference_tokens(config, prepared, steps) / speed
+    seconds = reference + tokens / speed
     return Plan(
         num_examples=prepared.num_examples,
         num_rows=prepared.num_rows,
@@ -122,6 +125,7 @@ def plan_training(config: TrainConfig, *, home: Home, memory_gib: float | None =
         device=_device(config),
         tokens_per_second=round(speed, 1),
         speed_source=source,
+        reference_minutes=round(reference / 60, 2),
         minutes=round(seconds / 60, 2),
         worker_hours=round(seconds / 3600 * config.resources.num_workers, 3),
     )
@@ -129,6 +133,8 @@ def plan_training(config: TrainConfig, *, home: Home, memory_gib: float | None =
 
 def memory_of_worker(config: TrainConfig, shape: Any, *, total: int, trainable: int) -> int:
     """Reckon the memory of one worker: weights, gradients, optimizer, activations, the process itself.
+
+    The reference of dpo takes none: it is computed before the first step and let go.
 
     Args:
         config: the recipe; ZeRO spreads optimizer (1), gradients (2) and weights (3) over the workers.
@@ -145,7 +151,8 @@ def memory_of_worker(config: TrainConfig, shape: Any, *, total: int, trainable: 
     gradients = trainable * width / (workers if stage >= 2 else 1)
     moments = 8 + (4 if config.bf16 else 0)  # two AdamW moments, and a float32 copy of bfloat16 weights
     optimizer = 0 if config.offload_optimizer else trainable * moments / (workers if stage >= 1 else 1)
-    tokens = config.micro_batch_size * config.sequence_length
+    sequences = config.micro_batch_size * (2 if isinstance(config.objective, DpoObjective) else 1)
+    tokens = sequences * config.sequence_length
     kept = 1 if config.gradient_checkpointing else _BYTES_PER_ACTIVATION
     activations = tokens * shape.hidden_size * shape.num_hidden_layers * kept * width
     return int(weights + gradients + optimizer + activations + _PROCESS_BYTES)
@@ -208,8 +215,7 @@ def _speed(config: TrainConfig, home: Home, parameters: int) -> tuple[float, str
             measured = earlier.metrics.get("tokens_per_second")
             if measured:
                 return measured, "an earlier run"
-    # A token costs two operations a weight forwards and four backwards; frozen weights have no gradient of their own.
-    operations = (4 if config.method.type == "lora" else 6) * parameters
+    operations = _operations_per_weight(config) * parameters
     # Each worker has a GPU of its own; on CPUs the workers share those that were measured.
     gpus = min(1.0, config.resources.gpus_per_worker)
     devices = config.resources.num_workers * gpus if gpus else 1
@@ -218,12 +224,26 @@ def _speed(config: TrainConfig, home: Home, parameters: int) -> tuple[float, str
     return devices * _matmul_speed(config) * _MATMUL_SHARE / operations, "a matrix product"
 
 
+def _operations_per_weight(config: TrainConfig) -> int:
+    """A token costs two forwards and four backwards; frozen weights have no gradient of their own."""
+    return 4 if config.method.type == "lora" else 6
+
+
+def _reference_tokens(config: TrainConfig, prepared: Prepared, steps: int) -> float:
+    """Tokens of training that take as long as the base's one forward pass over the pairs that a run meets."""
+    if not isinstance(config.objective, DpoObjective):
+        return 0.0
+    met = min(1.0, steps * config.global_batch_size / prepared.num_rows)
+    return met * prepared.num_tokens * 2 / _operations_per_weight(config)
+
+
 def _runs_alike(earlier: Mapping[str, Any], config: TrainConfig) -> bool:
     """Whether a run had the same work on the same workers, so that its speed is that of another."""
     now = config.model_dump(mode="json")
     workers = ("num_workers", "cpus_per_worker", "gpus_per_worker")
     return (
         earlier["method"]["type"] == now["method"]["type"]
+        and earlier.get("objective", {"type": "sft"})["type"] == now["objective"]["type"]
         and all(earlier["resources"].get(name) == now["resources"][name] for name in workers)
         and all(earlier.get(name) == now[name] for name in _DECIDE_SPEED)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -135,7 +136,7 @@ def build_trainer(spec: LoopSpec, tokenizer: Any, arguments: SFTConfig | DPOConf
     rows = Dataset.from_file(str(spec.prepared.rows_file))
     trainer: CheckpointingTrainer
     if isinstance(spec.config.objective, DpoObjective):
-        trainer = _preference_trainer(spec.config, tokenizer, arguments, rows)
+        trainer = _preference_trainer(spec, tokenizer, arguments, rows)
     else:
         _score_only_what_is_learned()
         trainer = SupervisedTrainer(
@@ -150,18 +151,36 @@ def build_trainer(spec: LoopSpec, tokenizer: Any, arguments: SFTConfig | DPOConf
 
 
 def _preference_trainer(
-    config: TrainConfig, tokenizer: Any, arguments: DPOConfig, rows: Dataset
+    spec: LoopSpec, tokenizer: Any, arguments: DPOConfig, rows: Dataset
 ) -> PreferenceTrainer:
+    config = spec.config
     # TRL itself is to put the adapter on: given a model that has one, it would keep a copy of it as the reference,
     # where the base without any adapter is the same.
     adapter = adapter_settings(config.method) if isinstance(config.method, LoraConfig) else None
     return PreferenceTrainer(
         model=load_base(config),
         args=arguments,
-        train_dataset=rows,
+        train_dataset=rows.select(drawn_pairs(config, num_steps=spec.num_steps, num_rows=len(rows))),
         processing_class=tokenizer,
         peft_config=adapter,
     )
+
+
+def drawn_pairs(config: TrainConfig, *, num_steps: int, num_rows: int) -> Sequence[int]:
+    """Which pairs a run will meet: of one that ends within its first epoch, the others need no reference.
+
+    Args:
+        config: the recipe.
+        num_steps: optimizer steps of the whole run.
+        num_rows: pairs there are.
+
+    Returns:
+        Their positions, in order; the same ones for each worker and each attempt.
+    """
+    needed = num_steps * config.global_batch_size
+    if needed >= num_rows:
+        return range(num_rows)
+    return sorted(random.Random(config.seed).sample(range(num_rows), needed))
 
 
 def _score_only_what_is_learned() -> None:

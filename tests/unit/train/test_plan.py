@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from tunesmith.config.home import Home
-from tunesmith.config.train import TrainConfig
+from tunesmith.config.train import ScratchConfig, SftObjective, TrainConfig
 from tunesmith.datasets.chat import write_chat
+from tunesmith.datasets.preferences import write_preferences
 from tunesmith.errors import ConfigError
 from tunesmith.records import Lineage, Message, ModelVersion
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
 from tunesmith.train import plan
+from tunesmith.train.model import new_llama
 from tunesmith.train.plan import memory_of_worker, plan_training
 
 Recipe = Callable[..., TrainConfig]
@@ -71,6 +74,44 @@ def test_plan_counts_the_run(recipe: Recipe, tmp_path: Path) -> None:
     assert made.fits
     assert made.speed_source == "a matrix product"
     assert not plan_training(config, home=Home(tmp_path / "home"), memory_gib=0.5).fits
+
+
+def test_dpo_counts_two_sequences_a_pair_and_the_reference(
+    recipe: Recipe, tmp_path: Path, tokenizer: Any
+) -> None:
+    base = tmp_path / "base"
+    new_llama(ScratchConfig(hidden_size=64, num_layers=2, intermediate_size=96), tokenizer).save_pretrained(
+        base
+    )
+    tokenizer.save_pretrained(base)
+    pairs = [((Message("user", f"What is {n}?"),), f"{n}.", "Many.") for n in range(40)]
+    write_preferences(tmp_path / "pairs.jsonl", pairs)
+    config = recipe(
+        model=str(base),
+        data={"type": "file", "path": str(tmp_path / "pairs.jsonl")},
+        objective={"type": "dpo"},
+        method={"type": "full"},
+        sequence_length=64,
+        num_epochs=3,
+    )
+    made = plan_training(config, home=Home(tmp_path / "home"))
+    assert (made.num_examples, made.num_rows, made.num_steps) == (40, 40, 15)
+    # One pass forwards is a third of a pass that trains, and there are three of those.
+    assert made.reference_minutes == pytest.approx(made.minutes / 10, abs=0.02)
+    sft = config.model_copy(update={"objective": SftObjective()})
+    more = _gib(config, 8_000_000_000) - _gib(sft, 8_000_000_000)
+    activations = config.micro_batch_size * 64 * 4096 * 32 * 16 * 2 / 2**30
+    assert more == pytest.approx(activations), "and no second model"
+
+
+def test_a_supervised_run_gives_no_speed_to_dpo(recipe: Recipe) -> None:
+    earlier = recipe().model_dump(mode="json")
+    dpo = recipe(objective={"type": "dpo"})
+    assert plan._runs_alike(earlier, recipe())
+    assert not plan._runs_alike(earlier, dpo)
+    del earlier["objective"]  # of a version registered before there was a choice
+    assert plan._runs_alike(earlier, recipe())
+    assert not plan._runs_alike(earlier, dpo)
 
 
 def _register(config: TrainConfig, home: Home) -> None:

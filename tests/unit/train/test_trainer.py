@@ -17,7 +17,7 @@ from tunesmith.errors import TrainingError
 from tunesmith.jobs.events import read_events
 from tunesmith.train.prepare import Prepared
 from tunesmith.train.spec import LoopSpec
-from tunesmith.train.trainer import RunReporter, SupervisedTrainer, scheduler_name
+from tunesmith.train.trainer import RunReporter, SupervisedTrainer, drawn_pairs, scheduler_name
 
 Recipe = Callable[..., TrainConfig]
 
@@ -111,3 +111,28 @@ def test_sound_step_is_told(spec: LoopSpec, monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_every_schedule_warms_up(recipe: Recipe, schedule: str, warmup: int, name: str) -> None:
     assert scheduler_name(recipe(schedule=schedule, warmup_steps=warmup)) == name
+
+
+def test_a_run_within_an_epoch_meets_as_many_pairs_as_it_has_places(recipe: Recipe) -> None:
+    config = recipe(global_batch_size=8)
+    drawn = drawn_pairs(config, num_steps=3, num_rows=100)
+    assert len(set(drawn)) == 24
+    assert set(drawn) < set(range(100))
+    assert drawn == drawn_pairs(config, num_steps=3, num_rows=100)
+    assert list(drawn_pairs(config, num_steps=13, num_rows=100)) == list(range(100))
+
+
+def test_what_is_told_of_a_preference_step(spec: LoopSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    reporter, _ = _reporter(spec, monkeypatch)
+    logs = {
+        "loss": 0.5,
+        "rewards/margins": 1.0,
+        "rewards/accuracies": 0.75,
+        "logps/chosen": -9.0,
+        "entropy": 3.0,
+    }
+    reporter.on_log(None, TrainerState(global_step=3, is_world_process_zero=True), logs=logs)
+    (event,) = read_events(spec.events).events
+    told = event["values"]
+    assert (told["reward_margin"], told["reward_accuracy"], told["logps_preferred"]) == (1.0, 0.75, -9.0)
+    assert "entropy" not in told
