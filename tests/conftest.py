@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import psutil
 import pytest
+from postgres_server import postgres_programs, running_postgres
+from sqlalchemy import Table, text
+
+from tunesmith.config.home import Home
+from tunesmith.stores.database import Base, Database, ProjectRow, migrate
+from tunesmith.stores.objects import ObjectStore
 
 FLOW_LIMIT_SECONDS = 600
 GRACE_SECONDS = 20.0
@@ -54,6 +62,64 @@ def nothing_is_compiled() -> Iterator[None]:
     yield
     compiled = sorted(path.name for path in Path(_EXTENSIONS.name).rglob("*.so"))
     assert not compiled
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a migrated database on a real Postgres; skips only where the machine has no such program."""
+    programs = postgres_programs()
+    if programs is None:
+        pytest.skip("no Postgres on this machine: install `postgresql`")
+    with running_postgres(programs) as url:
+        migrate(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database, made once; each test gets a copy."""
+    path = tmp_path_factory.mktemp("migrated") / "metadata.sqlite3"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def first_rows(postgres: str) -> dict[Table, list[dict[str, Any]]]:
+    """What the migrations put into a new database, table by table."""
+    database = Database(postgres)
+    with database.session() as session:
+        rows = {
+            table: [dict(row) for row in session.execute(table.select()).mappings()]
+            for table in Base.metadata.sorted_tables
+        }
+    database.close()
+    return rows
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def metadata(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A new database with the projects `default` and `acme`; in either kind, for both must do the same."""
+    if request.param == "sqlite":
+        opened = Database(Home(tmp_path).database_url)
+        shutil.copy(request.getfixturevalue("migrated_database"), tmp_path)
+    else:
+        opened = Database(request.getfixturevalue("postgres"))
+        first_rows = request.getfixturevalue("first_rows")
+        with opened.session() as session:
+            session.execute(text(f"TRUNCATE {', '.join(table.name for table in first_rows)} CASCADE"))
+            for table, rows in first_rows.items():
+                if rows:
+                    session.execute(table.insert(), rows)
+    with opened.session() as session:
+        session.add(ProjectRow(id="acme", created_at=1))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def objects(tmp_path: Path) -> ObjectStore:
+    """A folder of objects."""
+    return ObjectStore(f"file://{Home(tmp_path).objects}")
 
 
 def _started_here() -> list[psutil.Process]:

@@ -1,8 +1,8 @@
-"""What every object store does: a folder, memory behind fsspec, and a bucket where one is at hand.
+"""What every object store does: a folder, memory behind fsspec, and a bucket on a real S3 server.
 
-`TUNESMITH_TEST_OBJECTS_URL=s3://bucket/prefix` adds that bucket; address and credentials come from the environment
-as s3fs reads them (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`). What a test writes there, it
-deletes again.
+The server is the tests' own. `TUNESMITH_TEST_OBJECTS_URL=s3://bucket/prefix` takes another one; address and credentials
+come from the environment as s3fs reads them (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`). What a
+test writes there, it deletes again.
 """
 
 from __future__ import annotations
@@ -17,24 +17,31 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from s3_server import running_s3
 
 from tunesmith.errors import ConfigError, DependencyError, NotFoundError, StorageError
 from tunesmith.stores import object_streams
 from tunesmith.stores.objects import ObjectStore
 
 BUCKET = os.environ.get("TUNESMITH_TEST_OBJECTS_URL")
-KINDS = ["file", "memory", *(["bucket"] if BUCKET else [])]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    if BUCKET:
+        yield BUCKET
+        return
+    with running_s3() as (url, environment), pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        yield url
+
+
+@pytest.fixture(params=["file", "memory", "bucket"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
     name = uuid.uuid4().hex
-    urls = {
-        "file": f"file://{tmp_path}/objects",
-        "memory": f"memory://{name}",
-        "bucket": f"{BUCKET}/{name}",
-    }
-    opened = ObjectStore(urls[request.param])
+    urls = {"file": f"file://{tmp_path}/objects", "memory": f"memory://{name}"}
+    opened = ObjectStore(urls.get(request.param) or f"{request.getfixturevalue('bucket')}/{name}")
     yield opened
     opened.delete_all("a")
 

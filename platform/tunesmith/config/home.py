@@ -34,8 +34,8 @@ class Home:
 
     @property
     def database_url(self) -> str:
-        """SQLAlchemy URL of the metadata database."""
-        return f"sqlite:///{self.root / 'metadata.sqlite3'}"
+        """URL of the metadata database: `TUNESMITH_DATABASE_URL` (`postgresql://...`), else a file in the home."""
+        return os.environ.get("TUNESMITH_DATABASE_URL") or f"sqlite:///{self.root / 'metadata.sqlite3'}"
 
     @property
     def objects(self) -> Path:

@@ -27,11 +27,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tunesmith.config.home import Home
-from tunesmith.errors import StorageError
+from tunesmith.errors import ConfigError, DependencyError, StorageError
 from tunesmith.records import DEFAULT_ORGANISATION, OWNER
 
 
@@ -446,14 +447,16 @@ class Database:
     """A migrated database; hands out sessions that commit at the end or roll back.
 
     Args:
-        url: SQLAlchemy URL, `sqlite:///...` or `postgresql+psycopg://...`.
+        url: `sqlite:///...` or `postgresql://...`.
+
+    Raises:
+        ConfigError: it is no URL, or of a kind that is not known.
+        DependencyError: the package for this kind of database is not installed.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._engine = create_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _set_sqlite_pragmas)
+        self._engine = open_engine(url)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -463,16 +466,17 @@ class Database:
             A session; committed when the block ends well.
 
         Raises:
-            StorageError: the database cannot be read or written (a full disk, no permission).
+            ConfigError: a value is none that the database can keep.
+            StorageError: the database cannot be read or written (a full disk, no permission, no server).
         """
         try:
             with Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except OperationalError as error:
-            raise StorageError(
-                f"The database {_without_password(self.url)} cannot be used: {error.orig}. "
-                "Free some disk space or check the path."
-            ) from error
+        except DataError as error:
+            # What passed every check and is still no text or number here: Postgres keeps no NUL character.
+            raise ConfigError(f"A value cannot be kept: {_first_line(error)}. Send another one.") from error
+        except (OperationalError, InterfaceError) as error:
+            raise _unusable(self.url, error) from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -493,8 +497,54 @@ def lock_name(session: Session, name: str) -> None:
         session.execute(update(ProjectRow).where(false()).values(created_at=ProjectRow.created_at))
 
 
-def _without_password(url: str) -> str:
-    return make_url(url).render_as_string(hide_password=True)
+def open_engine(url: str) -> Engine:
+    """Open a database without looking at it.
+
+    Args:
+        url: `sqlite:///...` or `postgresql://...`.
+
+    Returns:
+        The engine.
+
+    Raises:
+        ConfigError: it is no URL, or of a kind that is not known.
+        DependencyError: the package for this kind of database is not installed.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError("TUNESMITH_DATABASE_URL is no URL. Write postgresql://user@host/name.") from error
+    kind = parsed.drivername.partition("+")[0]
+    if kind == "sqlite":
+        engine = create_engine(parsed)
+        event.listen(engine, "connect", _set_sqlite_pragmas)
+        return engine
+    if kind not in ("postgres", "postgresql"):
+        raise ConfigError(
+            f"TUNESMITH_DATABASE_URL is of the kind {parsed.drivername}. Use postgresql:// or sqlite:///."
+        )
+    try:
+        # A connection may have been closed by the server, or by what stands before it, while it rested here.
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    except ImportError as error:
+        raise DependencyError(
+            f"TUNESMITH_DATABASE_URL needs a package that is not installed: {error}. Install tunesmith[cluster]."
+        ) from error
+
+
+def _unusable(url: str, error: DBAPIError) -> StorageError:
+    parsed = make_url(url)
+    way_out = (
+        "Free some disk space or check the path."
+        if parsed.drivername.startswith("sqlite")
+        else "Check that the server runs, and TUNESMITH_DATABASE_URL."
+    )
+    shown = parsed.render_as_string(hide_password=True)
+    return StorageError(f"The database {shown} cannot be used: {_first_line(error)}. {way_out}")
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0].rstrip(".")
 
 
 def _set_sqlite_pragmas(connection: Any, _record: Any) -> None:
@@ -527,7 +577,7 @@ def open_home_database(home: Home) -> Database:
             f"{home.root} cannot be written: {error.strerror}. Set TUNESMITH_HOME elsewhere."
         ) from error
     except OperationalError as error:
-        raise StorageError(f"{home.root} cannot be written: {error.orig}. Free some disk space.") from error
+        raise _unusable(home.database_url, error) from error
     return Database(home.database_url)
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError, NotFoundError, StaleAttemptError
 from tunesmith.jobs.store import JobStore
 from tunesmith.records import Job
-from tunesmith.stores.database import open_home_database
+from tunesmith.stores.database import Database
 
 
 @pytest.fixture
-def jobs(tmp_path: Path) -> JobStore:
-    return JobStore(open_home_database(Home(tmp_path)), "default")
+def jobs(metadata: Database) -> JobStore:
+    return JobStore(metadata, "default")
 
 
 def _begin(jobs: JobStore, fingerprint: str = "f", *, fresh: bool = False) -> Job:
@@ -133,14 +131,9 @@ def test_cursor_is_stored_with_what_it_stands_for(jobs: JobStore) -> None:
     assert [attempt.events_cursor for attempt in jobs.attempts(first.id)] == [80, 0]
 
 
-def test_jobs_of_another_project_are_not_seen(tmp_path: Path) -> None:
-    database = open_home_database(Home(tmp_path))
-    with database.session() as session:
-        from tunesmith.stores.database import ProjectRow
-
-        session.add(ProjectRow(id="acme", created_at=0))
-    job = _begin(JobStore(database, "default"))
-    other = JobStore(database, "acme")
+def test_jobs_of_another_project_are_not_seen(metadata: Database) -> None:
+    job = _begin(JobStore(metadata, "default"))
+    other = JobStore(metadata, "acme")
     assert other.jobs() == []
     assert other.metrics(job.id) == []
     with pytest.raises(NotFoundError):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tunesmith.config.home import Home
 from tunesmith.errors import ConflictError, ModelNotFoundError, NotFoundError
 from tunesmith.records import Alias, Lineage, ModelVersion
-from tunesmith.stores.database import open_home_database
+from tunesmith.stores.database import Database
 from tunesmith.stores.registry import Registry
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(open_home_database(Home(tmp_path)), "default")
+def registry(metadata: Database) -> Registry:
+    return Registry(metadata, "default")
 
 
 def _version(name: str) -> ModelVersion:

@@ -2,17 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.config.home import Home
 from tunesmith.errors import NotFoundError
-from tunesmith.stores.database import ProjectRow, ResponseItemRow, open_home_database
+from tunesmith.stores.database import ProjectRow, ResponseItemRow
 from tunesmith.stores.responses import ResponseStore
 
 
 @pytest.fixture
-def database(tmp_path):
-    opened = open_home_database(Home(tmp_path))
-    yield opened
-    opened.close()
+def database(metadata):
+    return metadata
 
 
 @pytest.fixture
