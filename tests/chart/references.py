@@ -18,7 +18,7 @@ EXTERNAL_SECRETS = {
     "tunesmith-database", "tunesmith-objects", "tunesmith-tls", "tunesmith-admin", "tunesmith-admin-key", "registry",
     "hugging-face", "redis", "postgres-tunesmith", "milvus-tunesmith",
 }  # fmt: skip
-EXTERNAL_CLAIMS = {"models"}
+EXTERNAL_CLAIMS = {"models", "tunesmith-objects"}
 EXTERNAL_CONFIG_MAPS = {"kube-root-ca.crt"}
 
 _QUANTITY = re.compile(r"^[0-9]+(\.[0-9]+)?(m|k|Ki|[MGTPE]i?)?$")

@@ -79,9 +79,8 @@ def rows() -> list[dict[str, bool]]:
     }
     table = []
     while missing:
-        row = max(
-            (_random_row(chance, missing) for _ in range(60)), key=lambda row: len(_pairs(row) & missing)
-        )
+        seeds = sorted(missing, key=sorted)
+        row = max((_random_row(chance, seeds) for _ in range(60)), key=lambda row: len(_pairs(row) & missing))
         missing -= _pairs(row)
         table.append(row)
     return table
@@ -272,6 +271,8 @@ CONTRADICTIONS = {
     "config.milvus_uri is set here by milvus.uri": ["config.milvus_uri=http://x"],
     "config.port is that of a laptop": ["config.port=1"],
     "objects.endpoint is for stores that speak S3": ["objects.endpoint=http://x", "objects.url=gs://a"],
+    "objects.url=file:///a is a folder, and objects.claim is empty": ["objects.url=file:///a"],
+    "objects.claim=a with objects.url=s3://tunesmith, which is no folder": ["objects.claim=a"],
     "tests.enabled needs a key, and bootstrap.enabled is false": ["bootstrap.enabled=false"],
 }  # fmt: skip
 

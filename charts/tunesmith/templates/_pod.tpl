@@ -84,6 +84,9 @@ spec:
         {{- if and $own.modelCache $root.Values.modelCache.enabled }}
         - {name: model-cache, mountPath: {{ include "tunesmith.modelCache.path" . }}}
         {{- end }}
+        {{- if and (has "objects" $own.needs) $root.Values.objects.claim }}
+        - {name: objects, mountPath: {{ trimPrefix "file://" $root.Values.objects.url }}}
+        {{- end }}
         {{- with concat ($own.volumeMounts | default list) $pod.volumeMounts }}{{ toYaml . | nindent 8 }}{{ end }}
   volumes:
     - {name: tmp, emptyDir: {{ toJson ($own.scratch | default dict) }}}
@@ -94,6 +97,9 @@ spec:
     {{- if and $own.modelCache $root.Values.modelCache.enabled }}
     - name: model-cache
       persistentVolumeClaim: {claimName: {{ include "tunesmith.modelCache.claim" $root }}}
+    {{- end }}
+    {{- if and (has "objects" $own.needs) $root.Values.objects.claim }}
+    - {name: objects, persistentVolumeClaim: {claimName: {{ $root.Values.objects.claim }}}}
     {{- end }}
     {{- with concat ($own.volumes | default list) $pod.volumes }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end -}}

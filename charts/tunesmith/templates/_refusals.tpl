@@ -119,6 +119,12 @@
 {{- if and .Values.objects.endpoint (not (hasPrefix "s3://" .Values.objects.url)) }}
 - objects.endpoint is for stores that speak S3, and objects.url={{ .Values.objects.url }} is none. Empty one of them.
 {{- end }}
+{{- if and (hasPrefix "file://" .Values.objects.url) (not .Values.objects.claim) }}
+- objects.url={{ .Values.objects.url }} is a folder, and objects.claim is empty: each pod would have a folder of its own. Name a claim.
+{{- end }}
+{{- if and .Values.objects.claim (not (hasPrefix "file://" .Values.objects.url)) }}
+- objects.claim={{ .Values.objects.claim }} with objects.url={{ .Values.objects.url }}, which is no folder. Set objects.url=file:///..., or empty the claim.
+{{- end }}
 {{- if and .Values.tests.enabled (not .Values.bootstrap.enabled) (not .Values.bootstrap.secret) }}
 - tests.enabled needs a key, and bootstrap.enabled is false. Name a Secret that holds one in bootstrap.secret, or set tests.enabled=false.
 {{- end }}
