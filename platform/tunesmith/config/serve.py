@@ -168,6 +168,16 @@ class BatchesConfig(StrictModel):
     """Batches that are answered side by side."""
 
 
+class TelemetryConfig(StrictModel):
+    """What is told of the platform's work, besides `/metrics`."""
+
+    otlp_endpoint: str | None = None
+    """Collector that traces are sent to by OTLP over HTTP, `http://HOST:4318`. Unset: OTEL_EXPORTER_OTLP_ENDPOINT, else
+    none are made."""
+    log_format: Literal["text", "json"] = "text"
+    """Lines of the gateway's and the controller's log: for people, or one JSON object each."""
+
+
 class ServeConfig(StrictModel):
     """The platform on one machine, and what a cluster serves."""
 
@@ -192,6 +202,8 @@ class ServeConfig(StrictModel):
     """Fine-tuning jobs."""
     load: LoadConfig = LoadConfig()
     """Bounds, timeouts and the drain."""
+    telemetry: TelemetryConfig = TelemetryConfig()
+    """Traces and logs."""
     batches: BatchesConfig = BatchesConfig()
     """Batches of requests."""
     ready_timeout_seconds: float = Field(300, gt=0)

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import dataclasses
 import fcntl
-import logging
 import os
 import secrets
 import signal
@@ -39,6 +38,8 @@ from tunesmith.stores.database import Database, open_home_database
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import ProcessId, RunningPlatform, read_record, write_running
 from tunesmith.stores.state_file import PartState, write_state
+from tunesmith.telemetry.logs import configure_logs
+from tunesmith.telemetry.traces import use_collector
 
 # The dashboard joins Ray on the first question about Serve, and gives up with the client that asked.
 _DASHBOARD_SECONDS = 120.0
@@ -48,14 +49,13 @@ def main() -> None:
     """Run the controller of the platform that the home's record describes, until SIGTERM."""
     parser = argparse.ArgumentParser(prog="tunesmith.controller")
     parser.add_argument("--home", required=True)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # one line for each question to Ray's dashboard
     home = Home.locate(parser.parse_args().home)
     platform = read_record(home)
     if platform is None:
         sys.exit(f"{home.platform_file} does not exist. `tunesmith up` writes it and starts the controller.")
+    telemetry = ServeConfig.model_validate(platform.config).telemetry
+    configure_logs(telemetry.log_format, service="controller")
+    use_collector(telemetry.otlp_endpoint)  # and so all that it starts
     with _only_one(home):
         controller = build_controller(platform)
         signal.signal(signal.SIGHUP, lambda *_: controller.replace("gateway"))

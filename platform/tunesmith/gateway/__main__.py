@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import socket
 import sys
 
@@ -17,6 +16,8 @@ from tunesmith.stores.database import open_home_database
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import read_record
 from tunesmith.stores.state_file import read_state
+from tunesmith.telemetry.logs import configure_logs
+from tunesmith.telemetry.traces import open_tracer, use_collector
 
 
 def main() -> None:
@@ -25,17 +26,19 @@ def main() -> None:
     parser.add_argument("--home", required=True)
     parser.add_argument("--listen-fd", type=int, help="a listening socket to inherit, instead of the port")
     parser.add_argument("--ready-fd", type=int, help="a pipe to tell when requests are answered")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     arguments = parser.parse_args()
     home = Home.locate(arguments.home)
     platform = read_record(home)
     if platform is None:
         sys.exit(f"{home.platform_file} does not exist. `tunesmith up` writes it and starts the gateway.")
     config, draining = ServeConfig.model_validate(platform.config), Draining()
+    configure_logs(config.telemetry.log_format, service="gateway")
+    use_collector(config.telemetry.otlp_endpoint)
+    tracer = open_tracer("tunesmith-gateway")
     app = build_app(
         database=open_home_database(home),
         objects=ObjectStore(home.objects_url),
-        upstream=Upstream(platform.serve_url, config.load),
+        upstream=Upstream(platform.serve_url, config.load, tracer),
         base=platform.model,
         embedder=config.embedder,
         readiness=lambda: read_state(platform.state_file),
@@ -43,6 +46,7 @@ def main() -> None:
         engine=config.engine,
         load=config.load,
         draining=draining,
+        tracer=tracer,
         ray=RayDashboard(platform.ray_dashboard, platform.ray_token_file.read_text(encoding="ascii").strip()),
     )
     serve_draining(

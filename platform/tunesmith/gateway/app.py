@@ -22,6 +22,7 @@ from tunesmith.gateway.feedback import feedback_routes
 from tunesmith.gateway.files import file_routes
 from tunesmith.gateway.fine_tuning import fine_tuning_routes
 from tunesmith.gateway.health import Readiness, health_routes
+from tunesmith.gateway.job_metrics import JobMetrics
 from tunesmith.gateway.metrics import Metrics, metrics_routes
 from tunesmith.gateway.models import model_routes
 from tunesmith.gateway.moderations import moderation_routes
@@ -38,6 +39,7 @@ from tunesmith.stores.files import FileStore
 from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.registry import Registry
+from tunesmith.telemetry.traces import NoTracer, Tracer
 
 
 def build_app(
@@ -53,6 +55,7 @@ def build_app(
     load: LoadConfig | None = None,
     draining: Draining | None = None,
     ray: RayDashboard | None = None,
+    tracer: Tracer | None = None,
 ) -> ASGIApp:
     """Build the gateway.
 
@@ -68,12 +71,15 @@ def build_app(
         load: how long a client may be silent.
         draining: set by the server when it ends.
         ray: where jobs are submitted to, if they can be; closed with the app.
+        tracer: makes spans; closed with the app.
 
     Returns:
         The app; nothing outside it is touched before its first request.
     """
     metrics, jobs = Metrics(), jobs or JobsConfig()
     metrics.watch(upstream.admission)
+    metrics.add(JobMetrics(database))
+    tracer = tracer or NoTracer()
     authenticate = Authenticator(KeyStore(database))
     names = Names(
         lambda project_id: Registry(database, project_id),
@@ -82,7 +88,7 @@ def build_app(
         stand_ins=jobs.stand_ins,
     )
     # No /docs and no /openapi.json: closed by default.
-    app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray))
+    app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray, tracer))
     for router in (
         health_routes(readiness, draining or Draining()),
         metrics_routes(metrics),
@@ -115,12 +121,12 @@ def build_app(
         app.include_router(ray_job_routes(administers=authenticate.needs_organisation, dashboard=ray))
     install_error_handlers(app)
     # Outside the app, so that the answer to an unexpected failure carries the request's id too.
-    traced = TraceMiddleware(app, metrics=metrics)
+    traced = TraceMiddleware(app, metrics=metrics, tracer=tracer)
     return PatienceMiddleware(traced, seconds=(load or LoadConfig()).client_seconds)
 
 
 def _closing(
-    upstream: Upstream, ray: RayDashboard | None
+    upstream: Upstream, ray: RayDashboard | None, tracer: Tracer
 ) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -128,5 +134,6 @@ def _closing(
         await upstream.close()
         if ray:
             await ray.close()
+        tracer.close()
 
     return lifespan

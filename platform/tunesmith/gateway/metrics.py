@@ -179,10 +179,20 @@ class Tally:
         self._queue = metrics.queue.labels(*whose)
         self._first_token = metrics.first_token.labels(*whose)
         self._inter_token = metrics.inter_token.labels(*whose)
-        self._tokens = {side: metrics.tokens.labels(*whose, side) for side in ("prompt", "completion")}
+        self._sides = {side: metrics.tokens.labels(*whose, side) for side in ("prompt", "completion")}
         self._cached = metrics.cached.labels(*whose)
         self._stage = metrics.stage
         self._asked = self._last = time.perf_counter()
+
+    @property
+    def model(self) -> str:
+        """What answers."""
+        return self._record.model
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens read and written so far."""
+        return self._record.prompt_tokens, self._record.completion_tokens
 
     @property
     def project_id(self) -> str:
@@ -211,7 +221,7 @@ class Tally:
             answer: an answer in one piece, or a chunk of a stream; its tokens and its stages are read, if it has them.
         """
         usage = answer.get("usage") or {}
-        for side, counter in self._tokens.items():
+        for side, counter in self._sides.items():
             counter.inc(usage.get(f"{side}_tokens") or 0)
         self._record.prompt_tokens += usage.get("prompt_tokens") or 0
         self._record.completion_tokens += usage.get("completion_tokens") or 0

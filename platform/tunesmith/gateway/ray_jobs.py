@@ -5,7 +5,7 @@
     POST /api/jobs/{id}/stop             DELETE /api/jobs/{id}
 
 Nothing else of the dashboard is passed on. A submission is foreign code that runs as the platform's own user: it takes
-an administrator's key. Its id begins with its project's, and a project sees no other ids.
+the key of an administrator of the organisation. Its id begins with its project's, and a project sees no other ids.
 """
 
 from __future__ import annotations

@@ -34,6 +34,24 @@ class RequestRecord:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
+    def told(self) -> dict[str, str | int | float]:
+        """What a log may say of it.
+
+        Returns:
+            What is known, by the names of the attributes: ids, names, counts and times alone.
+        """
+        known: dict[str, str | int | float | None] = {
+            "request_id": self.request_id,
+            "project": self.project_id,
+            "model": self.model,
+            "error": self.error_code,
+            "queue_seconds": self.queue_seconds and round(self.queue_seconds, 4),
+            "first_token_seconds": self.first_token_seconds and round(self.first_token_seconds, 4),
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+        }
+        return {name: value for name, value in known.items() if value}
+
 
 def record_of(connection: HTTPConnection) -> RequestRecord:
     """Find the record of a request.

@@ -21,6 +21,10 @@ from tunesmith.errors import (
 )
 from tunesmith.gateway.admission import Admission, Place
 from tunesmith.gateway.metrics import Tally
+from tunesmith.telemetry.traces import NoTracer, Span, Tracer
+
+_OPERATIONS = {"chat/completions": "chat", "completions": "text_completion", "embeddings": "embeddings"}
+"""What OpenTelemetry's conventions for generative models call the work behind each route."""
 
 _T = TypeVar("_T")
 _PAUSE_SECONDS = 0.2
@@ -33,10 +37,11 @@ class Upstream:
     Args:
         serve_url: Ray Serve's HTTP address.
         load: bounds and timeouts.
+        tracer: makes a span for each request.
     """
 
-    def __init__(self, serve_url: str, load: LoadConfig | None = None) -> None:
-        self._load = load or LoadConfig()
+    def __init__(self, serve_url: str, load: LoadConfig | None = None, tracer: Tracer | None = None) -> None:
+        self._load, self._tracer = load or LoadConfig(), tracer or NoTracer()
         self.admission = Admission(self._load)
         connect = self._load.connect_seconds
         self._client = httpx.AsyncClient(
@@ -64,14 +69,17 @@ class Upstream:
             UnavailableError: nothing answers, it fails, or it has too much to do.
             SlowError: no answer in time.
         """
-        place = await self._enter(tally)
+        call = await self._enter(path, tally)
         try:
             async with self._in_time(self._load.first_byte_seconds):
-                raw = await self._answered(path, body, _read_whole)
+                raw = await self._answered(path, body, call, _read_whole)
+            answer: dict[str, Any] = json.loads(raw)
+            tally.answered(answer)
+        except BaseException as error:
+            call.fail(error)
+            raise
         finally:
-            place.leave()
-        answer: dict[str, Any] = json.loads(raw)
-        tally.answered(answer)
+            call.end()
         return answer
 
     async def open_stream(self, path: str, body: Mapping[str, Any], *, tally: Tally) -> EventSource:
@@ -91,23 +99,27 @@ class Upstream:
             UnavailableError: nothing answers, it fails, or it has too much to do.
             SlowError: no first piece in time.
         """
-        place = await self._enter(tally)
+        call = await self._enter(path, tally)
         try:
             async with self._in_time(self._load.first_byte_seconds):
-                response, pieces, first = await self._answered(path, body, _read_first)
-        except BaseException:
-            place.leave()
+                response, pieces, first = await self._answered(path, body, call, _read_first)
+        except BaseException as error:
+            call.fail(error)
+            call.end()
             raise
-        return EventSource(response, pieces, first, place, self._load)
+        return EventSource(response, pieces, first, call, self._load)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
-    async def _enter(self, tally: Tally) -> Place:
+    async def _enter(self, path: str, tally: Tally) -> Call:
         place = await self.admission.enter(tally.project_id)
         tally.admitted()
-        return place
+        operation = _OPERATIONS.get(path.rpartition("/v1/")[2], "chat")
+        asked = {"gen_ai.operation.name": operation, "gen_ai.request.model": tally.model}
+        span = self._tracer.start(f"{operation} {tally.model}", kind="client", attributes=asked)
+        return Call(place, span, tally)
 
     @contextlib.asynccontextmanager
     async def _in_time(self, seconds: float) -> AsyncIterator[None]:
@@ -118,18 +130,19 @@ class Upstream:
             raise _slow(f"did not answer within {seconds:g} s") from error
 
     async def _answered(
-        self, path: str, body: Mapping[str, Any], read: Callable[[httpx.Response], Awaitable[_T]]
+        self, path: str, body: Mapping[str, Any], call: Call, read: Callable[[httpx.Response], Awaitable[_T]]
     ) -> _T:
         """Send until something of the answer has come; what `read` leaves open is its caller's to close."""
         for times in range(1, self._load.tries):
             try:
-                return await read(await self._send(path, body))
+                return await read(await self._send(path, body, call))
             except LostError:
                 await asyncio.sleep(_PAUSE_SECONDS * times)
-        return await read(await self._send(path, body))
+        return await read(await self._send(path, body, call))
 
-    async def _send(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
-        request = self._client.build_request("POST", path, json=body)
+    async def _send(self, path: str, body: Mapping[str, Any], call: Call) -> httpx.Response:
+        headers = self._tracer.headers(call.span)
+        request = self._client.build_request("POST", path, json=body, headers=headers)
         try:
             response = await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
@@ -142,6 +155,37 @@ class Upstream:
         return response
 
 
+class Call:
+    """One request in the data plane: its place there, and its span.
+
+    Args:
+        place: left at the end.
+        span: ended with it.
+        tally: knows the tokens by then.
+    """
+
+    def __init__(self, place: Place, span: Span, tally: Tally) -> None:
+        self._place = place
+        self.span = span
+        self._tally = tally
+
+    def fail(self, error: BaseException) -> None:
+        """Mark it as failed.
+
+        Args:
+            error: why.
+        """
+        code = (error.code or error.type) if isinstance(error, PlatformError) else type(error).__name__
+        self.span.fail(code)
+
+    def end(self) -> None:
+        """Give the place back and end the span."""
+        self._place.leave()
+        read, written = self._tally.tokens
+        self.span.note({"gen_ai.usage.input_tokens": read, "gen_ai.usage.output_tokens": written})
+        self.span.end()
+
+
 class EventSource:
     """Server-sent events of one answer, as they come.
 
@@ -149,7 +193,7 @@ class EventSource:
         response: an open response.
         pieces: what it still brings.
         first: the piece that has come.
-        place: what the answer holds of the data plane; left when the source is closed.
+        call: what the answer holds of the data plane; ended when the source is closed.
         load: how long the next event, and all of them, may take.
     """
 
@@ -158,13 +202,13 @@ class EventSource:
         response: httpx.Response,
         pieces: AsyncIterator[bytes],
         first: bytes,
-        place: Place,
+        call: Call,
         load: LoadConfig,
     ) -> None:
         self._response = response
         self._rest = pieces
         self._first = first
-        self._place = place
+        self._call = call
         self._load = load
 
     async def events(self) -> AsyncIterator[bytes]:
@@ -207,7 +251,7 @@ class EventSource:
 
     async def close(self) -> None:
         """Close the connection; an answer that is still being made is given up."""
-        self._place.leave()
+        self._call.end()
         await self._response.aclose()
 
 

@@ -20,6 +20,7 @@ from tunesmith.serve.applications import ANSWER, EMBED, ENGINE
 from tunesmith.serve.event_stream import EventStream
 from tunesmith.serve.http_app import create_app
 from tunesmith.serve.options import AnswerOptions
+from tunesmith.telemetry.traces import open_tracer
 
 _EMBED_SECONDS = 60.0
 
@@ -27,11 +28,14 @@ _EMBED_SECONDS = 60.0
 class ServedEngine:
     """The engine deployment, called by handle."""
 
-    async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
+    async def chat(
+        self, body: dict[str, Any], headers: dict[str, str]
+    ) -> AsyncGenerator[dict[str, Any] | str, None]:
         """Run one chat completion; see `tunesmith.serve.engine.Engine.chat`.
 
         Args:
             body: an OpenAI chat request.
+            headers: name the span above the engine's.
 
         Yields:
             What the engine yields. Closing early stops the generation.
@@ -40,7 +44,7 @@ class ServedEngine:
             OverloadedError: too many requests wait for the engine.
             UnavailableError: it could not be started.
         """
-        pieces = self._handle.chat.remote(body)
+        pieces = self._handle.chat.remote(body, headers)
         try:
             async for piece in pieces:
                 yield piece
@@ -117,10 +121,10 @@ def answer_app(answerer: Answerer) -> FastAPI:
         return JSONResponse(error.body, status_code=error.status)
 
     @app.post("/v1/chat/completions")
-    async def answer(request: AnswerRequest) -> Response:
+    async def answer(request: AnswerRequest, http: Request) -> Response:
         if not request.stream:
-            return JSONResponse(await answerer.complete(request))
-        events = answerer.stream(request)
+            return JSONResponse(await answerer.complete(request, http.headers))
+        events = answerer.stream(request, http.headers)
         first = await anext(events)
         return EventStream(first, events)
 
@@ -139,6 +143,7 @@ class Answering:
             vectors=open_vectors(options.home, options.milvus_uri),
             engine=ServedEngine(),
             retrieval=options.retrieval,
+            tracer=open_tracer("tunesmith-answer"),
         )
 
     async def __serve_build_asgi_app__(self) -> FastAPI:

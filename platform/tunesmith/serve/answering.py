@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -18,12 +18,15 @@ from tunesmith.serve.answer_request import AnswerRequest
 from tunesmith.serve.event_stream import DONE
 from tunesmith.serve.grounding import sources_json, to_extension
 from tunesmith.stores.vectors import VectorStore
+from tunesmith.telemetry.traces import Attributes, NoTracer, Span, Tracer
 
 
 class Generator(Protocol):
     """The engine, as the answerer sees it."""
 
-    def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
+    def chat(
+        self, body: dict[str, Any], headers: dict[str, str]
+    ) -> AsyncGenerator[dict[str, Any] | str, None]:
         """Run one chat completion; see `tunesmith.serve.engine.Engine.chat`. Closing it stops the generation."""
 
 
@@ -49,21 +52,32 @@ class Answerer:
         vectors: where the stores lie.
         engine: what generates.
         retrieval: defaults of retrieval.
+        tracer: makes a span for each step.
     """
 
     def __init__(
-        self, *, embedder: QueryEmbedder, vectors: VectorStore, engine: Generator, retrieval: RetrievalConfig
+        self,
+        *,
+        embedder: QueryEmbedder,
+        vectors: VectorStore,
+        engine: Generator,
+        retrieval: RetrievalConfig,
+        tracer: Tracer | None = None,
     ) -> None:
+        self._tracer = tracer or NoTracer()
         self._embedder = embedder
         self._vectors = vectors
         self._engine = engine
         self._retrieval = retrieval
 
-    async def complete(self, request: AnswerRequest) -> dict[str, Any]:
+    async def complete(
+        self, request: AnswerRequest, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Answer in one piece.
 
         Args:
             request: the question and its stores.
+            headers: of the HTTP request; they may name the span above this one.
 
         Returns:
             A chat completion with the `tunesmith` extension.
@@ -72,21 +86,24 @@ class Answerer:
             EngineRefusal: the engine refused the request.
             PlatformError: retrieval cannot be done.
         """
-        run = _Run(request)
-        sources = await self._retrieve(run)
-        async with aclosing(self._generate(run, sources)) as pieces:
-            completion = await anext(pieces)
-        assert isinstance(completion, dict)
-        text = completion["choices"][0]["message"]["content"] or ""
-        return {**completion, "tunesmith": run.check(text, sources)}
+        with _Run(request, self._tracer, headers or {}) as run:
+            sources = await self._retrieve(run)
+            async with aclosing(self._generate(run, sources)) as pieces:
+                completion = await anext(pieces)
+            assert isinstance(completion, dict)
+            text = completion["choices"][0]["message"]["content"] or ""
+            return {**completion, "tunesmith": run.check(text, sources)}
 
-    async def stream(self, request: AnswerRequest) -> AsyncGenerator[str, None]:
+    async def stream(
+        self, request: AnswerRequest, headers: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[str, None]:
         """Answer as server-sent events: the engine's own, the one that ends the answer with the `tunesmith` extension.
 
         Where the request asks for it (`retrieval.announce`), the first one carries the sources already.
 
         Args:
             request: the question and its stores.
+            headers: of the HTTP request; they may name the span above this one.
 
         Yields:
             Events with their blank lines; the last is `data: [DONE]`.
@@ -95,16 +112,16 @@ class Answerer:
             EngineRefusal: the engine refused the request, before the first event.
             PlatformError: retrieval cannot be done.
         """
-        run = _Run(request)
-        sources = await self._retrieve(run)
-        said = _Said(sources if request.retrieval.announce else None)
-        async with aclosing(self._generate(run, sources)) as pieces:
-            async for event in pieces:
-                assert isinstance(event, str)
-                if event != DONE and not said.holds_back(event):
-                    yield said.announced(event)
-        for event in said.ending(lambda text: run.check(text, sources)):
-            yield event
+        with _Run(request, self._tracer, headers or {}) as run:
+            sources = await self._retrieve(run)
+            said = _Said(sources if request.retrieval.announce else None)
+            async with aclosing(self._generate(run, sources)) as pieces:
+                async for event in pieces:
+                    assert isinstance(event, str)
+                    if event != DONE and not said.holds_back(event):
+                        yield said.announced(event)
+            for event in said.ending(lambda text: run.check(text, sources)):
+                yield event
         yield DONE
 
     async def _retrieve(self, run: _Run) -> tuple[Source, ...]:
@@ -124,25 +141,49 @@ class Answerer:
     ) -> AsyncGenerator[dict[str, Any] | str, None]:
         body = run.request.engine_body(sources)
         run.lap("prompt")
-        async with aclosing(self._engine.chat(body)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, dict) and "error" in piece:
-                    raise EngineRefusal({"error": piece["error"]}, piece["status"])
-                yield piece
+        span = run.begin_generating()
+        try:
+            async with aclosing(self._engine.chat(body, self._tracer.headers(span))) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, dict) and "error" in piece:
+                        span.fail(str(piece["status"]))
+                        raise EngineRefusal({"error": piece["error"]}, piece["status"])
+                    yield piece
+        finally:
+            span.end()
 
 
 class _Run:
-    """One question on its way, with its times."""
+    """One question on its way, with its times and its spans: one for the whole, one below it for each step."""
 
-    def __init__(self, request: AnswerRequest) -> None:
+    def __init__(self, request: AnswerRequest, tracer: Tracer, headers: Mapping[str, str]) -> None:
         self.request = request
+        self._tracer = tracer
         self._timings_ms: dict[str, float] = {}
         self._started = self._lap = time.perf_counter()
+        self._lap_ns = time.time_ns()
+        self._span = tracer.start("answer", kind="server", headers=headers)
+
+    def __enter__(self) -> _Run:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not issubclass(kind, GeneratorExit):
+            self._span.fail(kind.__name__)
+        self._span.end()
 
     def lap(self, step: str) -> None:
-        now = time.perf_counter()
+        now, now_ns = time.perf_counter(), time.time_ns()
         self._timings_ms[step] = (now - self._lap) * 1000
-        self._lap = now
+        if step != "generate":  # that one has a span already, which the engine goes on below
+            with self._tracer.current(self._span):
+                self._tracer.start(step, attributes=_STEPS.get(step), began_ns=self._lap_ns).end()
+        self._lap, self._lap_ns = now, now_ns
+
+    def begin_generating(self) -> Span:
+        asked = {"gen_ai.operation.name": "chat", "gen_ai.request.model": self.request.model}
+        with self._tracer.current(self._span):
+            return self._tracer.start(f"chat {self.request.model}", kind="client", attributes=asked)
 
     def check(self, text: str, sources: tuple[Source, ...]) -> dict[str, Any]:
         self.lap("generate")
@@ -150,6 +191,12 @@ class _Run:
         self.lap("cite")
         self._timings_ms["total"] = (self._lap - self._started) * 1000
         return to_extension(answer, timings_ms=self._timings_ms)
+
+
+_STEPS: dict[str, Attributes] = {
+    "embed": {"gen_ai.operation.name": "embeddings"},
+    "search": {"db.system.name": "milvus", "db.operation.name": "hybrid_search"},
+}
 
 
 class _Said:

@@ -38,17 +38,20 @@ class Engine:
         self._server = await VllmServer.start(self._options, gpu=self._gpu)
         return await self._server.asgi_app()
 
-    async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
+    async def chat(
+        self, body: dict[str, Any], headers: dict[str, str]
+    ) -> AsyncGenerator[dict[str, Any] | str, None]:
         """Run one chat completion for a caller inside the data plane.
 
         Args:
             body: an OpenAI chat completion request.
+            headers: name the span above the engine's own; empty where nothing is traced.
 
         Yields:
             With `stream` the server-sent events as text, each with its blank line, the last one
             `data: [DONE]`; otherwise one completion. An error is a single `{"error": ..., "status": ...}`.
         """
-        async for piece in self._server.chat(body):
+        async for piece in self._server.chat(body, headers):
             yield piece
 
     async def check_health(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from ray.llm._internal.common.callbacks.base import CallbackBase, CallbackConfig
+from ray.llm._internal.serve.core.protocol import RawRequestInfo
 from ray.llm._internal.serve.engines.vllm.vllm_engine import VLLMEngine
 from ray.serve.llm import LLMConfig
 from ray.serve.llm.deployment import LLMServer
@@ -33,6 +35,7 @@ from tunesmith.serve.openai_errors import (
     validation_error_response,
 )
 from tunesmith.serve.options import EngineOptions
+from tunesmith.telemetry.traces import collector_endpoint
 
 ROUTES = frozenset(
     {
@@ -93,7 +96,9 @@ class VllmServer:
         app.add_middleware(DisconnectOnCancel)
         return app
 
-    async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
+    async def chat(
+        self, body: dict[str, Any], headers: dict[str, str]
+    ) -> AsyncGenerator[dict[str, Any] | str, None]:
         """Run one chat completion; see `Engine.chat`."""
         try:
             request = ChatCompletionRequest.model_validate(body)
@@ -101,7 +106,7 @@ class VllmServer:
             yield {**validation_error_body(error.errors()), "status": 400}
             return
         try:
-            async for piece in await self._server.chat(request):
+            async for piece in await self._server.chat(request, RawRequestInfo(headers) if headers else None):
                 for part in piece if isinstance(piece, list) else [piece]:
                     yield _piece(part)
         except PlatformError as error:
@@ -164,6 +169,8 @@ def _engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
         "max_num_seqs": engine.max_num_seqs,
         "dtype": engine.dtype,
         "enable_lora": True,
+        # The usage tells what came from the prefix cache; the gateway counts it.
+        "enable_prompt_tokens_details": True,
         "max_loras": engine.max_loras,
         "max_lora_rank": engine.max_lora_rank,
         "structured_outputs_config": {
@@ -171,6 +178,10 @@ def _engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
             "disable_any_whitespace": engine.json_whitespace == "none",
         },
     }
+    if endpoint := collector_endpoint():
+        # vLLM would speak gRPC by default; ours is the HTTP port.
+        os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
+        kwargs["otlp_traces_endpoint"] = endpoint
     if engine.tool_call_parser:
         kwargs |= {"enable_auto_tool_choice": True, "tool_call_parser": engine.tool_call_parser}
     if gpu:

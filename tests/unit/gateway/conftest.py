@@ -45,6 +45,8 @@ class Plane:
     """What stands in for Ray Serve: remembers requests, answers as told."""
 
     requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of the last chat request."""
     refusal: tuple[int, Any] | None = None
     pieces: int = 3
     pause_seconds: float = 0.0
@@ -59,7 +61,7 @@ class Plane:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     async def chat(self, request: Request) -> Response:
-        body = await request.json()
+        body, self.headers = await request.json(), dict(request.headers)
         self.requests.append((request.url.path, body))
         if self.deaths:
             self.deaths -= 1

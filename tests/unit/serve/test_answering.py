@@ -56,10 +56,14 @@ class ScriptedEngine:
         self.words = words
         self.bodies: list[dict[str, Any]] = []
         self.closed_early = False
+        self.headers: dict[str, str] = {}
         self.fault: dict[str, Any] | None = None
 
-    async def chat(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any] | str, None]:
+    async def chat(
+        self, body: dict[str, Any], headers: dict[str, str]
+    ) -> AsyncGenerator[dict[str, Any] | str, None]:
         self.bodies.append(body)
+        self.headers = headers
         if self.fault:
             yield self.fault
             return
