@@ -158,6 +158,32 @@ class TooManyRequestsError(PlatformError):
     retry_after_seconds = 1
 
 
+class RateLimitError(TooManyRequestsError):
+    """A project or a key has used up what it may ask for in a minute.
+
+    Args:
+        message: whose limit, which, and when to try again.
+        unit: `requests` or `tokens`.
+        retry_after_seconds: when to try again.
+    """
+
+    default_code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, unit: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.type = unit
+        self.retry_after_seconds = retry_after_seconds
+        self.headers: dict[str, str] = {}
+
+
+class InsufficientQuotaError(PlatformError):
+    """A project has used up what it may have in a month; trying again does not help."""
+
+    http_status = 429
+    type = "insufficient_quota"
+    default_code = "insufficient_quota"
+
+
 class ClientSlowError(PlatformError):
     """The client took too long to send its request, or to read its answer."""
 

@@ -23,6 +23,7 @@ from tunesmith.cli.search import search
 from tunesmith.cli.status import status
 from tunesmith.cli.train import train
 from tunesmith.cli.up import up
+from tunesmith.cli.usage import usage
 from tunesmith.errors import DependencyError, PlatformError
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ app.command()(down)
 app.command()(restart)
 app.command()(status)
 app.command()(ask)
+app.command()(usage)
 app.command()(doctor)
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")

@@ -1,4 +1,4 @@
-"""`tunesmith projects create / ls / archive`."""
+"""`tunesmith projects create / ls / archive / limit`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_tab
 from tunesmith.config.home import Home
 
 if TYPE_CHECKING:
+    from tunesmith.stores.database import Database
     from tunesmith.stores.projects import Projects
 
 app = typer.Typer(help="Projects: tenants that see nothing of each other.", no_args_is_help=True)
@@ -59,13 +60,47 @@ def archive(project: NameArgument, home: HomeOption = None) -> None:
     typer.echo(f"Archived {archived.id}.")
 
 
+@app.command("limit")
+def limit(
+    project: NameArgument,
+    key: Annotated[str | None, typer.Option("--key", help="Limit one key of the project instead.")] = None,
+    requests: Annotated[
+        int | None, typer.Option("--requests-per-minute", min=1, help="Requests to models.")
+    ] = None,
+    tokens: Annotated[
+        int | None, typer.Option("--tokens-per-minute", min=1, help="Tokens read and written.")
+    ] = None,
+    gpu_hours: Annotated[
+        float | None, typer.Option("--gpu-hours", min=0, help="Hours of training in a calendar month.")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Say how much a project may ask for; what is left out has no limit from now on."""
+    from tunesmith.stores.keys import KeyStore
+    from tunesmith.stores.limits import Limits, LimitStore, of_key, of_project
+    from tunesmith.stores.projects import Projects
+
+    with _database(home) as database:
+        found = Projects(database).find(project).id
+        subject = of_project(found) if key is None else of_key(KeyStore(database).get(found, key).id)
+        LimitStore(database).set(subject, found, Limits(requests, tokens, gpu_hours))
+    typer.echo(f"Limited {subject}.")
+
+
 @contextlib.contextmanager
 def _projects(home: str | None) -> Iterator[Projects]:
-    from tunesmith.stores.database import open_home_database
     from tunesmith.stores.projects import Projects
+
+    with _database(home) as database:
+        yield Projects(database)
+
+
+@contextlib.contextmanager
+def _database(home: str | None) -> Iterator[Database]:
+    from tunesmith.stores.database import open_home_database
 
     database = open_home_database(Home.locate(home))
     try:
-        yield Projects(database)
+        yield database
     finally:
         database.close()

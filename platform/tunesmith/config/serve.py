@@ -122,6 +122,17 @@ class BaseConfig(StrictModel):
         return self.tensor_parallel_size * self.pipeline_parallel_size
 
 
+class LimitsConfig(StrictModel):
+    """What a project may ask for, where nothing else was said of it (`tunesmith projects limit`). Unset: no limit."""
+
+    requests_per_minute: int | None = Field(None, ge=1)
+    """Requests to models."""
+    tokens_per_minute: int | None = Field(None, ge=1)
+    """Tokens read and written."""
+    gpu_hours_per_month: float | None = Field(None, ge=0)
+    """Hours of training workers in a calendar month (UTC)."""
+
+
 class LoadConfig(StrictModel):
     """What happens when more is asked for than can be done, or somebody is slow."""
 
@@ -204,6 +215,8 @@ class ServeConfig(StrictModel):
     """Bounds, timeouts and the drain."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """Traces and logs."""
+    limits: LimitsConfig = LimitsConfig()
+    """Limits of projects."""
     batches: BatchesConfig = BatchesConfig()
     """Batches of requests."""
     ready_timeout_seconds: float = Field(300, gt=0)

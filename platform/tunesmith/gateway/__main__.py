@@ -13,6 +13,7 @@ from tunesmith.gateway.drain import Draining, serve_draining
 from tunesmith.gateway.ray_dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import open_home_database
+from tunesmith.stores.limits import Limits
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import read_record
 from tunesmith.stores.state_file import read_state
@@ -47,6 +48,7 @@ def main() -> None:
         load=config.load,
         draining=draining,
         tracer=tracer,
+        limits=Limits(**config.limits.model_dump()),
         ray=RayDashboard(platform.ray_dashboard, platform.ray_token_file.read_text(encoding="ascii").strip()),
     )
     serve_draining(

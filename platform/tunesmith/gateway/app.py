@@ -23,6 +23,8 @@ from tunesmith.gateway.files import file_routes
 from tunesmith.gateway.fine_tuning import fine_tuning_routes
 from tunesmith.gateway.health import Readiness, health_routes
 from tunesmith.gateway.job_metrics import JobMetrics
+from tunesmith.gateway.limits import Limiter
+from tunesmith.gateway.meter import Meter, MeterMiddleware
 from tunesmith.gateway.metrics import Metrics, metrics_routes
 from tunesmith.gateway.models import model_routes
 from tunesmith.gateway.moderations import moderation_routes
@@ -37,8 +39,10 @@ from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileStore
 from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.limits import Limits, LimitStore
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.registry import Registry
+from tunesmith.stores.usage import UsageStore
 from tunesmith.telemetry.traces import NoTracer, Tracer
 
 
@@ -56,6 +60,7 @@ def build_app(
     draining: Draining | None = None,
     ray: RayDashboard | None = None,
     tracer: Tracer | None = None,
+    limits: Limits | None = None,
 ) -> ASGIApp:
     """Build the gateway.
 
@@ -72,6 +77,7 @@ def build_app(
         draining: set by the server when it ends.
         ray: where jobs are submitted to, if they can be; closed with the app.
         tracer: makes spans; closed with the app.
+        limits: of projects for which nothing else was said.
 
     Returns:
         The app; nothing outside it is touched before its first request.
@@ -80,7 +86,9 @@ def build_app(
     metrics.watch(upstream.admission)
     metrics.add(JobMetrics(database))
     tracer = tracer or NoTracer()
-    authenticate = Authenticator(KeyStore(database))
+    keys, limiter = KeyStore(database), Limiter(LimitStore(database, limits or Limits()))
+    authenticate = Authenticator(keys, limiter)
+    meter = Meter(usage=UsageStore(database), keys=keys, limiter=limiter)
     names = Names(
         lambda project_id: Registry(database, project_id),
         base=base,
@@ -88,7 +96,7 @@ def build_app(
         stand_ins=jobs.stand_ins,
     )
     # No /docs and no /openapi.json: closed by default.
-    app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray, tracer))
+    app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray, meter, tracer))
     for router in (
         health_routes(readiness, draining or Draining()),
         metrics_routes(metrics),
@@ -106,6 +114,7 @@ def build_app(
             find_file=lambda project_id, file_id: FileStore(database, objects, project_id).get(file_id),
             jobs=jobs,
             engine=engine or EngineConfig(),
+            limits=LimitStore(database, limits or Limits()),
         ),
         embedding_routes(authenticate=authenticate, embedder=embedder, upstream=upstream, metrics=metrics),
         chat_routes(
@@ -121,16 +130,18 @@ def build_app(
         app.include_router(ray_job_routes(administers=authenticate.needs_organisation, dashboard=ray))
     install_error_handlers(app)
     # Outside the app, so that the answer to an unexpected failure carries the request's id too.
-    traced = TraceMiddleware(app, metrics=metrics, tracer=tracer)
+    metered = MeterMiddleware(app, meter=meter)
+    traced = TraceMiddleware(metered, metrics=metrics, tracer=tracer)
     return PatienceMiddleware(traced, seconds=(load or LoadConfig()).client_seconds)
 
 
 def _closing(
-    upstream: Upstream, ray: RayDashboard | None, tracer: Tracer
+    upstream: Upstream, ray: RayDashboard | None, meter: Meter, tracer: Tracer
 ) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        await meter.close()
         await upstream.close()
         if ray:
             await ray.close()

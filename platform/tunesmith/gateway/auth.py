@@ -21,7 +21,8 @@ from dataclasses import replace
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
-from tunesmith.errors import AuthenticationError, PermissionDeniedError
+from tunesmith.errors import AuthenticationError, PermissionDeniedError, RateLimitError
+from tunesmith.gateway.limits import Limiter
 from tunesmith.gateway.request_record import record_of
 from tunesmith.records import ProjectRole
 from tunesmith.stores.keys import ApiKey, KeyStore
@@ -37,22 +38,25 @@ class Authenticator:
 
     Args:
         keys: the key store.
+        limiter: bounds what is asked of models; unset, nothing does.
     """
 
-    def __init__(self, keys: KeyStore) -> None:
+    def __init__(self, keys: KeyStore, limiter: Limiter | None = None) -> None:
         self._keys = keys
+        self.limiter = limiter
         self._remembered: OrderedDict[tuple[bytes, str], tuple[float, ApiKey]] = OrderedDict()
 
-    def needs(self, role: ProjectRole) -> Needs:
+    def needs(self, role: ProjectRole, *, limited: bool = False) -> Needs:
         """What a route depends on.
 
         Args:
             role: the least role that it takes in the project of the request.
+            limited: whether it asks a model, and counts against the limits of project and key.
 
         Returns:
             A FastAPI dependency that gives the caller's key, and refuses one that may not.
         """
-        return Needs(self, role)
+        return Needs(self, role, limited=limited)
 
     @property
     def needs_organisation(self) -> NeedsOrganisation:
@@ -100,7 +104,8 @@ class Authenticator:
                 "Leave the header out.",
                 code="mismatched_organization",
             )
-        record_of(request).project_id = key.project_id
+        record = record_of(request)
+        record.project_id, record.key_id, record.principal_id = key.project_id, key.id, key.principal_id
         return key
 
     async def _verify(self, secret: str, project: str) -> ApiKey:
@@ -134,11 +139,13 @@ class Needs:
     Args:
         authenticator: who looks keys up.
         role: the least role.
+        limited: whether it counts against limits.
     """
 
-    def __init__(self, authenticator: Authenticator, role: ProjectRole) -> None:
+    def __init__(self, authenticator: Authenticator, role: ProjectRole, *, limited: bool = False) -> None:
         self._authenticator = authenticator
         self.role = role
+        self.limited = limited
 
     async def __call__(self, request: HTTPConnection) -> ApiKey:
         """Let the caller in.
@@ -152,6 +159,7 @@ class Needs:
         Raises:
             AuthenticationError: no key, or one that opens nothing (any more).
             PermissionDeniedError: its role is less.
+            RateLimitError: its project, or the key itself, has nothing left for now.
         """
         key = await self._authenticator.verify(request)
         if not covers(key.role, self.role):
@@ -161,7 +169,16 @@ class Needs:
                 f"{self.role}`.",
                 code="insufficient_permissions",
             )
+        if self.limited and self._authenticator.limiter:
+            await self._admit(request, key, self._authenticator.limiter)
         return key
+
+    async def _admit(self, request: HTTPConnection, key: ApiKey, limiter: Limiter) -> None:
+        try:
+            record_of(request).headers |= await limiter.admit(key)
+        except RateLimitError as error:
+            record_of(request).headers |= error.headers
+            raise
 
 
 class NeedsOrganisation:

@@ -67,7 +67,7 @@ def completion_routes(
     @router.post("/v1/completions")
     async def create_completion(
         request: Request,
-        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+        key: ApiKey = Depends(authenticate.needs("use", limited=True)),  # noqa: B008
     ) -> Response:
         body = served_fields(await read_object(request), _UNSERVED)
         fields = check_fields(body, CompletionFields)

@@ -67,7 +67,7 @@ def embedding_routes(
     @router.post("/v1/embeddings")
     async def create_embeddings(
         request: Request,
-        _key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+        _key: ApiKey = Depends(authenticate.needs("use", limited=True)),  # noqa: B008
     ) -> JSONResponse:
         fields = check_fields(await read_object(request), EmbeddingFields)
         if fields.model != embedder:

@@ -68,7 +68,7 @@ async def _platform_error(request: Request, error: Exception) -> JSONResponse:
 def _headers(error: PlatformError) -> Mapping[str, str]:
     if error.http_status == 401:
         return {"WWW-Authenticate": "Bearer"}
-    if error.http_status in (409, 507):
+    if error.http_status in (409, 507) or error.type == "insufficient_quota":
         # The official clients retry these, but what is contradicted, or full, will be so in a second.
         return {"x-should-retry": "false"}
     if error.retry_after_seconds is not None:

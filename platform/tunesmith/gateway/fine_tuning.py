@@ -22,10 +22,12 @@ from tunesmith.gateway.fine_tuning_request import (
 )
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.paging import PageFields, page_object, read_page
+from tunesmith.jobs.quota import require_gpu_hours
 from tunesmith.jobs.requests import JobRequests, new_job_id
 from tunesmith.records import Job, JobEvent, WantedState
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
+from tunesmith.stores.limits import LimitStore
 
 _JOBS = "/v1/fine_tuning/jobs"
 _METADATA = "metadata["
@@ -68,6 +70,7 @@ def fine_tuning_routes(
     find_file: FindFile,
     jobs: JobsConfig,
     engine: EngineConfig,
+    limits: LimitStore,
 ) -> APIRouter:
     """The fine-tuning resource.
 
@@ -78,6 +81,7 @@ def fine_tuning_routes(
         find_file: looks a training file up.
         jobs: limits of jobs, and what they are made from.
         engine: what it can serve.
+        limits: how many GPU hours a project has.
 
     Returns:
         Its routes.
@@ -96,6 +100,7 @@ def fine_tuning_routes(
             default_recipe=jobs.dpo_recipe if method_type(fields) == "dpo" else jobs.recipe,
             default_length=engine.max_model_len,
         )
+        require_gpu_hours(database, limits, project_id)
         require_servable(config, engine=engine, max_workers=jobs.max_workers)
         request = fields.model_dump(mode="json", exclude_unset=True, exclude={"tunesmith"})
         hyperparameters = chosen_hyperparameters(fields).model_dump()

@@ -16,6 +16,9 @@ class RequestRecord:
         request_id: the id that the client gets back.
         began: `time.perf_counter()` at its first byte.
         project_id: whose key it came with.
+        key_id: the key itself, by its id.
+        principal_id: whose key that is.
+        headers: what the answer says beside its own headers: what is left of a limit.
         model: what answers it, as it is registered; never what was asked for.
         error_code: why it was refused, or failed.
         queue_seconds: how long it waited for a place in the data plane.
@@ -27,6 +30,9 @@ class RequestRecord:
     request_id: str = ""
     began: float = field(default_factory=time.perf_counter)
     project_id: str = ""
+    key_id: str = ""
+    principal_id: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
     model: str = ""
     error_code: str = ""
     queue_seconds: float | None = None

@@ -51,7 +51,10 @@ def response_routes(
         return ResponseStore(database, key.project_id)
 
     @router.post("/v1/responses")
-    async def create_response(request: Request, key: ApiKey = Depends(authenticate.needs("use"))) -> Response:  # noqa: B008
+    async def create_response(
+        request: Request,
+        key: ApiKey = Depends(authenticate.needs("use", limited=True)),  # noqa: B008
+    ) -> Response:
         fields = check_fields(served_fields(await read_object(request), UNSERVED), ResponseFields)
         try:
             return await answer(request, fields, key.project_id)

@@ -13,6 +13,9 @@ from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError, NotFoundError
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.limits import Limits, LimitStore
+from tunesmith.stores.projects import Projects
+from tunesmith.stores.usage import UsageStore, Used, UsedBy
 
 
 @pytest.fixture
@@ -56,3 +59,21 @@ def test_what_makes_no_sense_is_said(tunesmith):
         tunesmith("keys", "create", "bot", "--expires", "soon")
     with pytest.raises(NotFoundError, match="projects ls"):
         tunesmith("keys", "create", "bot", "--project", "nobody")
+
+
+def test_limits_and_usage_are_said_and_read(tunesmith, tmp_path):
+    tunesmith("projects", "create", "Support")
+    tunesmith("projects", "limit", "Support", "--requests-per-minute", "7", "--gpu-hours", "1.5")
+    database = open_home_database(Home(tmp_path))
+    project = next(project for project in Projects(database).all() if project.name == "Support")
+    assert LimitStore(database).project(project.id) == Limits(7, None, 1.5)
+    by = UsedBy(
+        project.id, "key_1", "user-owner", "tiny-reader", "completions", int(time.time()) // 3600 * 3600
+    )
+    UsageStore(database).add({by: Used(3, 20, 10)})
+    database.close()
+
+    (line,) = json.loads(tunesmith("usage", "--project", "Support", "--json"))
+    assert (line["requests"], line["input_tokens"], line["output_tokens"]) == (3, 20, 10)
+    assert "tiny-reader" in tunesmith("usage")
+    assert "tiny-reader" not in tunesmith("usage", "--project", "default")
