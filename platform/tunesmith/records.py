@@ -69,11 +69,21 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that a search returned; `score` is larger for better, whatever the backend says."""
+    """A chunk that a search returned.
+
+    Attributes:
+        chunk: the chunk.
+        score: from 0 to 1, larger for better, whatever the backend says.
+        store: name of the store it lies in.
+        store_id: the store's id.
+        attributes: those of its document.
+    """
 
     chunk: Chunk
     score: float
     store: str
+    store_id: str = ""
+    attributes: Mapping[str, str | float | bool] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

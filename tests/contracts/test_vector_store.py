@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError, ConflictError, UnavailableError
 from tunesmith.records import Chunk
+from tunesmith.stores.attribute_filter import parse_filter
 from tunesmith.stores.milvus import MilvusStore, open_vectors
 from tunesmith.stores.milvus_lite import EmbeddedMilvus
 from tunesmith.stores.vectors import EmbeddedChunk, StoreRecord, VectorStore
@@ -198,11 +200,168 @@ def test_a_question_of_common_words_finds_by_meaning(vectors: VectorStore, store
     assert search(vectors, [store()], "What is the", axis=1)[0][0] == "south"
 
 
+PAPERS: dict[str, dict[str, Any]] = {
+    "leave.md": {"team": "hr", "year": 2026, "draft": False},
+    "travel.md": {"team": "finance", "year": 2025.5, "draft": True},
+    "odd.md": {"team": '"hr"\\ ü', "year": "2026", 'a "key" / ~ with. \\signs': 1},
+    "bare.md": {},
+}
+"""Attributes of four documents, of every kind."""
+
+
+@pytest.fixture(scope="module")
+def papers(vectors: VectorStore) -> StoreRecord:
+    """A store with one chunk of each document, a few of them flushed, a few not."""
+    papers = StoreRecord("vs_papers", "default", "papers", "t_papers", "hashing")
+    for number, (document, attributes) in enumerate(PAPERS.items()):
+        vectors.upsert(papers, [labelled(document, attributes)])
+        if number == 1:
+            vectors.flush(papers)
+    # Another store, all of whose documents would pass most filters.
+    vectors.upsert(
+        StoreRecord("vs_other", "default", "other", "t_papers", "hashing"),
+        [labelled("other.md", PAPERS["leave.md"])],
+    )
+    return papers
+
+
+def labelled(document: str, attributes: dict[str, Any]) -> EmbeddedChunk:
+    plain = chunk("heron paper", document=document)
+    return EmbeddedChunk(plain.chunk, plain.search_text, plain.vector, attributes)
+
+
+def passing(vectors: VectorStore, store: StoreRecord, given: Any) -> set[str]:
+    hits = vectors.search(
+        [store], "heron", vector=along(0), top_k=10, candidates=20, only=parse_filter(given)
+    )
+    assert all(hit.attributes == PAPERS[hit.chunk.document] for hit in hits)
+    return {hit.chunk.document.removesuffix(".md") for hit in hits}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value", "documents"),
+    [
+        ("eq", "team", "hr", "leave"),
+        ("eq", "team", '"hr"\\ ü', "odd"),
+        ("ne", "team", "hr", "travel odd bare"),
+        ("eq", "year", 2026, "leave"),
+        ("eq", "year", 2026.0, "leave"),
+        ("eq", "year", "2026", "odd"),
+        ("ne", "year", 2026, "travel odd bare"),
+        ("gt", "year", 2025, "leave travel"),
+        ("gt", "year", 2025.5, "leave"),
+        ("gte", "year", 2025.5, "leave travel"),
+        ("lt", "year", 2026, "travel"),
+        ("lte", "year", 2026, "leave travel"),
+        ("gte", "team", "g", "leave"),
+        ("eq", "draft", True, "travel"),
+        ("eq", "draft", 1, ""),
+        ("ne", "draft", True, "leave odd bare"),
+        ("in", "team", ["hr", "finance", "nobody"], "leave travel"),
+        ("in", "year", [2026, "2026"], "leave odd"),
+        ("in", "team", [], ""),
+        ("nin", "team", ["hr", "finance"], "odd bare"),
+        ("nin", "team", [], "leave travel odd bare"),
+        ("eq", 'a "key" / ~ with. \\signs', 1, "odd"),
+        ("eq", "team", '"] or scope != "', ""),
+        ("eq", "unknown", "x", ""),
+        ("ne", "unknown", "x", "leave travel odd bare"),
+    ],
+)
+def test_a_search_finds_only_what_passes_the_filter(
+    vectors: VectorStore, papers: StoreRecord, kind: str, key: str, value: Any, documents: str
+) -> None:
+    given = {"type": kind, "key": key, "value": value}
+    assert passing(vectors, papers, given) == set(documents.split())
+
+
+def test_filters_are_joined_by_and_and_by_or(vectors: VectorStore, papers: StoreRecord) -> None:
+    hr, late = {"type": "eq", "key": "team", "value": "hr"}, {"type": "gt", "key": "year", "value": 2025}
+    draft = {"type": "eq", "key": "draft", "value": True}
+    assert passing(vectors, papers, {"type": "and", "filters": [hr, late]}) == {"leave"}
+    assert passing(vectors, papers, {"type": "or", "filters": [hr, draft]}) == {"leave", "travel"}
+    either = {"type": "or", "filters": [hr, draft]}
+    late_drafts = {"type": "and", "filters": [late, draft, either]}
+    assert passing(vectors, papers, late_drafts) == {"travel"}
+
+
+def test_the_filter_acts_before_the_best_are_taken(vectors: VectorStore, store: StoreMaker) -> None:
+    crowd = [chunk("heron heron", document=f"{number}.md", position=number) for number in range(60)]
+    rare = EmbeddedChunk(chunk("stork", axis=5, document="rare.md").chunk, "stork", along(5), {"kind": "x"})
+    vectors.upsert(store(), [*crowd, rare])
+    hits = vectors.search(
+        [store()],
+        "heron",
+        vector=along(0),
+        top_k=2,
+        candidates=5,
+        only=parse_filter({"type": "eq", "key": "kind", "value": "x"}),
+    )
+    assert [hit.chunk.document for hit in hits] == ["rare.md"]
+
+
+def test_attributes_change_and_nothing_else_does(vectors: VectorStore, store: StoreMaker) -> None:
+    written = [chunk(f"heron {number}", axis=number, position=number) for number in range(3)]
+    vectors.upsert(store(), [*written, chunk("heron", document="b.md")])
+    vectors.flush(store())
+    vectors.set_attributes(store(), "a.md", {"team": "hr"})
+    vectors.set_attributes(store(), "a.md", {"year": 2026})
+    vectors.set_attributes(store(), "unknown.md", {"year": 2026})
+    only = parse_filter({"type": "eq", "key": "year", "value": 2026})
+    hits = vectors.search([store()], "heron 2", vector=along(2), top_k=9, candidates=9, only=only)
+    assert {hit.chunk.id for hit in hits} == {one.chunk.id for one in written}
+    assert (hits[0].chunk, hits[0].attributes) == (written[2].chunk, {"year": 2026})
+    words = vectors.search([store()], "2", vector=along(7), top_k=1, candidates=9, only=only)
+    assert words[0].chunk == written[2].chunk, "words are still found"
+    assert vectors.count(store()) == 4
+
+
+def test_a_dropped_store_is_empty_and_others_are_not(vectors: VectorStore, store: StoreMaker) -> None:
+    gone, kept = store("gone"), store("gone", project="acme")
+    for one in (gone, kept):
+        vectors.upsert(one, [chunk("heron", document=f"{one.scope}.md")])
+    vectors.drop(gone)
+    assert (vectors.count(gone), vectors.count(kept)) == (0, 1)
+    assert search(vectors, [gone], "heron", axis=0) == []
+
+
+def test_hidden_documents_are_not_found_though_they_are_there(
+    vectors: VectorStore, store: StoreMaker
+) -> None:
+    plain, other = store("plain"), store("other")
+    for one in (plain, other):
+        vectors.upsert(
+            one,
+            [chunk(f"heron {one.id}", document="it's.md"), chunk(f"stork {one.id}", document="b.md")],
+        )
+    hiding = StoreRecord(plain.id, "default", "plain", plain.collection, "hashing", hidden=("it's.md",))
+    found = {text for text, _, _ in search(vectors, [hiding, other], "heron", axis=0)}
+    assert found == {"stork vs_plain", "heron vs_other", "stork vs_other"}
+    assert vectors.count(hiding) == 2
+
+
+def test_a_document_is_read_back_in_order(vectors: VectorStore, store: StoreMaker) -> None:
+    written = [chunk(f"part {number}", position=number) for number in range(12)]
+    vectors.upsert(store(), [*reversed(written), chunk("other", document="b.md")])
+    assert vectors.chunks(store(), "a.md") == [one.chunk for one in written]
+    assert vectors.chunks(store(), "none.md") == []
+
+
+def test_scores_lie_between_0_and_1(vectors: VectorStore, store: StoreMaker) -> None:
+    vectors.upsert(store(), [chunk("heron", axis=0), chunk("stork", axis=1, position=1)])
+    found = {text: score for text, score, _ in search(vectors, [store()], "heron", axis=0)}
+    assert found["heron"] == pytest.approx(1.0)
+    assert 0 < found["stork"] < 1
+
+
 def test_an_empty_store_holds_and_finds_nothing(vectors: VectorStore, store: StoreMaker) -> None:
     assert search(vectors, [store()], "heron", axis=0) == []
     assert vectors.count(store()) == 0
     assert vectors.chunk_counts(store()) == {}
     vectors.delete(store(), ["0" * 64])
+    vectors.drop(store())
+    vectors.set_attributes(store(), "a.md", {"team": "hr"})
+    assert vectors.chunks(store(), "a.md") == []
     vectors.flush(store())
 
 

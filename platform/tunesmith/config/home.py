@@ -63,6 +63,11 @@ class Home:
         return self.run / "platform.json"
 
     @property
+    def indexer_beat(self) -> Path:
+        """Touched every second by the process that indexes files of the API's vector stores."""
+        return self.run / "indexer.beat"
+
+    @property
     def admin_key_file(self) -> Path:
         """The first API key, readable by its owner alone."""
         return self.root / "admin.key"

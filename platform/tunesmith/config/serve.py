@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tunesmith.config.ingest import ChunkConfig
 from tunesmith.config.strict import StrictModel
 
 
@@ -203,6 +204,10 @@ class ServeConfig(StrictModel):
     """Embedder of `POST /v1/embeddings` and of retrieval."""
     milvus_uri: str | None = None
     """A Milvus server. Unset: the home's own Milvus Lite."""
+    chunk: ChunkConfig = ChunkConfig()
+    """How files are cut that are attached to vector stores with the chunking strategy `auto`."""
+    max_document_mib: int = Field(100, ge=1)
+    """Largest file that can be attached to a vector store, MiB."""
     retrieval: RetrievalConfig = RetrievalConfig()
     """Defaults of retrieval; a request may override `top_k`."""
     engine: EngineConfig = EngineConfig()

@@ -44,8 +44,13 @@ class Housekeeper:
     def tidy(self) -> None:
         """Take away what is due."""
         gone = purge_expired(self._database, self._objects)
-        if gone.files or gone.uploads:
-            LOG.info("expired: %d files, %d uploads", gone.files, gone.uploads)
+        if gone.files or gone.uploads or gone.vector_stores:
+            LOG.info(
+                "expired: %d files, %d uploads, %d vector stores",
+                gone.files,
+                gone.uploads,
+                gone.vector_stores,
+            )
         if time.monotonic() - self._swept_at >= _SECONDS_BETWEEN_SWEEPS:
             self._swept_at = time.monotonic()
             LOG.info("swept: %d orphans", sweep_orphans(self._database, self._objects))

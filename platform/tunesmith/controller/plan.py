@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.ports import LOOPBACK, free_ports
-from tunesmith.controller.probes import answers_http, answers_tcp
+from tunesmith.controller.probes import answers_http, answers_tcp, touched_lately
 from tunesmith.controller.processes import HOME, INSTANCE, PART
 from tunesmith.controller.supervise import Part
 from tunesmith.stores.atomic import write_atomic
@@ -77,11 +78,11 @@ def plan_parts(platform: RunningPlatform) -> tuple[Part, ...]:
         platform: the planned platform.
 
     Returns:
-        Ray head, vector store (unless it is someone else's) and gateway.
+        Ray head, vector store (unless it is someone else's), gateway and indexer.
     """
     config = ServeConfig.model_validate(platform.config)
     vectors = () if config.milvus_uri else (_vector_server(platform),)
-    return (_ray_head(platform, config), *vectors, _gateway(platform))
+    return (_ray_head(platform, config), *vectors, _gateway(platform), _indexer(platform))
 
 
 def part_environment(platform: RunningPlatform, part: str) -> dict[str, str]:
@@ -158,6 +159,15 @@ def _gateway(platform: RunningPlatform) -> Part:
     )
 
 
+def _indexer(platform: RunningPlatform) -> Part:
+    return _part(
+        platform,
+        "indexer",
+        [sys.executable, "-P", "-m", "tunesmith.ingest", "--home", str(platform.home)],
+        probe=touched_lately(Home(platform.home).indexer_beat),
+    )
+
+
 def _part(
     platform: RunningPlatform,
     name: str,
@@ -167,6 +177,7 @@ def _part(
     probe_url: str | None = None,
     probe_port: int = 0,
     port: int | None = None,
+    probe: Callable[[], bool] | None = None,
     grace_seconds: float = 8,
 ) -> Part:
     run = Home(platform.home).run
@@ -178,7 +189,8 @@ def _part(
         log=run / "logs" / f"{name}.log",
         folder=run,
         home=platform.home,
-        probe=answers_http(probe_url, token=token) if probe_url else answers_tcp(LOOPBACK, probe_port),
+        probe=probe
+        or (answers_http(probe_url, token=token) if probe_url else answers_tcp(LOOPBACK, probe_port)),
         grace_seconds=grace_seconds,
         port=port,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from urllib.parse import urlsplit
 
 _TIMEOUT_SECONDS = 2.0
@@ -33,6 +35,26 @@ def answers_http(url: str, *, token: str | None = None) -> Callable[[], bool]:
             return False
         finally:
             connection.close()
+
+    return probe
+
+
+def touched_lately(file: Path, *, within_seconds: float = 10.0) -> Callable[[], bool]:
+    """Look at when a file was last touched, of a process that has no address.
+
+    Args:
+        file: what the process touches.
+        within_seconds: how long ago is lately.
+
+    Returns:
+        A probe that is true where it was.
+    """
+
+    def probe() -> bool:
+        try:
+            return time.time() - file.stat().st_mtime < within_seconds
+        except OSError:
+            return False
 
     return probe
 

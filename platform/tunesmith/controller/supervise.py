@@ -30,7 +30,7 @@ class Part:
     """How one process of the platform is run.
 
     Attributes:
-        name: `ray`, `milvus` or `gateway`.
+        name: `ray`, `milvus`, `gateway` or `indexer`.
         command: program and arguments.
         environment: variables on top of the controller's own.
         log: its output.

@@ -36,6 +36,8 @@ from tunesmith.gateway.responses import response_routes
 from tunesmith.gateway.trace import TraceMiddleware
 from tunesmith.gateway.uploads import upload_routes
 from tunesmith.gateway.upstream import Upstream
+from tunesmith.gateway.vector_store_files import file_batch_routes, vector_store_file_routes
+from tunesmith.gateway.vector_stores import vector_store_routes
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileStore
 from tunesmith.stores.keys import KeyStore
@@ -106,6 +108,21 @@ def build_app(
         upload_routes(authenticate=authenticate, database=database, objects=objects),
         batch_routes(authenticate=authenticate, database=database, objects=objects),
         moderation_routes(authenticate=authenticate),
+        vector_store_routes(
+            authenticate=authenticate,
+            database=database,
+            upstream=upstream,
+            metrics=metrics,
+            embedder=embedder,
+        ),
+        vector_store_file_routes(
+            authenticate=authenticate,
+            database=database,
+            upstream=upstream,
+            metrics=metrics,
+            embedder=embedder,
+        ),
+        file_batch_routes(authenticate=authenticate, database=database, embedder=embedder),
         feedback_routes(authenticate=authenticate, database=database),
         fine_tuning_routes(
             authenticate=authenticate,

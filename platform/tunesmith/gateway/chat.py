@@ -17,7 +17,7 @@ from tunesmith.gateway.interactions import Transcript, noting
 from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.names import NamedModel, Names
 from tunesmith.gateway.request_record import record_of
-from tunesmith.gateway.retrieval import RetrievalOptions, find_stores, split_tools
+from tunesmith.gateway.retrieval import RetrievalOptions, find_stores, narrowing, split_tools
 from tunesmith.gateway.served import Unserved, served_fields, without_nulls
 from tunesmith.gateway.stream import EventStreamResponse, relay
 from tunesmith.gateway.upstream import Upstream
@@ -196,8 +196,10 @@ def plan_call(
     sent["instructions"] = _system_turn(fields) or model.instructions
     options = fields.retrieval or RetrievalOptions()
     wanted = options.top_k or next((search.max_num_results for search in searches), None)
-    sent["retrieval"] = ({"top_k": wanted} if wanted else {}) | (
-        {"announce": True} if options.announce else {}
+    sent["retrieval"] = (
+        ({"top_k": wanted} if wanted else {})
+        | ({"announce": True} if options.announce else {})
+        | narrowing(searches)
     )
     return ChatCall(_ANSWER, sent, model, usage_wanted, tuple(found))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tunesmith.gateway.response_items import Item
-from tunesmith.stores.documents import document_file_id
+from tunesmith.stores.documents import document_file_id, document_filename
 from tunesmith.stores.vectors import StoreRecord
 
 
@@ -18,7 +18,7 @@ class Search:
     Attributes:
         id: `fs_...`.
         query: what is searched for.
-        stores: what is searched, by name.
+        stores: what is searched, by id.
         sources: what was found, as the answer application renders it; None while it is not known.
     """
 
@@ -72,11 +72,12 @@ class Search:
         return [{"type": "file_citation", **named, "index": end} for named, end in once]
 
     def _result(self, source: Mapping[str, Any]) -> Item:
-        return self._named(source) | {"score": source["score"], "text": source["text"], "attributes": {}}
+        shown = {name: source[name] for name in ("score", "text", "attributes")}
+        return self._named(source) | shown
 
     def _named(self, source: Mapping[str, Any]) -> Item:
-        file_id = document_file_id(self.stores[source["store"]], source["document"])
-        return {"file_id": file_id, "filename": source["document"]}
+        file_id = document_file_id(self.stores[source["store_id"]], source["document"])
+        return {"file_id": file_id, "filename": document_filename(source["document"])}
 
 
 @dataclass(eq=False, slots=True)

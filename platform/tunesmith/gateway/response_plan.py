@@ -63,7 +63,7 @@ def plan_response(
     head = response_head(
         fields, response_id=new_id("resp"), model=call.model.model, created_at=int(time.time())
     )
-    stores = {store.name: store for store in call.stores}
+    stores = {store.id: store for store in call.stores}
     search = Search(new_id("fs"), asked_question(chat), stores) if stores else None
     return PlannedResponse(fields, asked, call, ResponseSeries(head, search=search, include=fields.include))
 

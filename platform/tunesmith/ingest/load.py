@@ -141,7 +141,10 @@ def _reader(path: str) -> Callable[[bytes], Reading]:
     way_out = (
         f"Save it as {_INSTEAD[ending]}" if ending in _INSTEAD else f"Supported: {', '.join(sorted(READERS))}"
     )
-    raise DocumentError(f"has the format {ending or 'without an ending'}, which is not supported. {way_out}")
+    raise DocumentError(
+        f"has the format {ending or 'without an ending'}, which is not supported. {way_out}",
+        code="unsupported_format",
+    )
 
 
 def _read(data: bytes, reader: Callable[[bytes], Reading]) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,17 +12,16 @@ from tunesmith.config.ingest import IngestConfig
 from tunesmith.engines.embedder import open_embedder
 from tunesmith.engines.protocols import Embedder
 from tunesmith.errors import ConfigError, DocumentError
-from tunesmith.ingest.chunk import CHUNKER_VERSION
-from tunesmith.ingest.context import CONTEXT_VERSION
+from tunesmith.ingest.chunking import chunking_of
 from tunesmith.ingest.index import Index, PreparedDocument
-from tunesmith.ingest.load import READER_VERSION, hash_bytes, parse_document, read_bytes
+from tunesmith.ingest.load import hash_bytes, parse_document, read_bytes
 from tunesmith.ingest.progress import Progress, Silent
 from tunesmith.ingest.report import Failure, IngestReport
 from tunesmith.ingest.turn import ingest_turn
 from tunesmith.ingest.walk import Found, FoundFile, find_files
 from tunesmith.records import DEFAULT_PROJECT
 from tunesmith.stores.database import open_home_database
-from tunesmith.stores.documents import DocumentCatalog, DocumentRecord
+from tunesmith.stores.documents import DocumentCatalog, DocumentRecord, is_attached
 from tunesmith.stores.milvus import open_vectors
 
 
@@ -118,26 +118,20 @@ def ingest_files(found: Found, index: Index, *, config: IngestConfig, progress: 
     )
 
 
-def chunking_of(config: IngestConfig) -> str:
-    """Everything but its bytes that decides over a document's chunks.
-
-    Args:
-        config: the knobs.
-
-    Returns:
-        One string; where it differs from a document's, the document is ingested anew.
-    """
-    versions = f"reader {READER_VERSION}, chunker {CHUNKER_VERSION}, context {CONTEXT_VERSION}"
-    return f"{versions}, tokens {config.chunk.chunk_tokens}, overlap {config.chunk.chunk_overlap}, {config.embedder}"
-
-
 def _intact(index: Index) -> Mapping[str, DocumentRecord]:
-    """The known documents; those whose chunks are not all there (a restored or emptied Milvus) count as changed."""
+    """The known documents; those whose chunks are not all there (a restored or emptied Milvus) count as changed.
+
+    Files that were attached through the API are the indexer's, which may be at one of them right now.
+    """
     known = index.catalog.documents(index.store)
     if index.vectors.count(index.store) == sum(record.num_chunks for record in known.values()):
         return known
     held = index.vectors.chunk_counts(index.store)
-    broken = [path for path, record in known.items() if held.get(path, 0) != record.num_chunks]
+    broken = [
+        path
+        for path, record in known.items()
+        if held.get(path, 0) != record.num_chunks and not is_attached(path)
+    ]
     index.catalog.begin(index.store, [known[path] for path in broken])
     return index.catalog.documents(index.store)
 
@@ -186,14 +180,16 @@ def _prepare(
         return None
     _require_readable_chunks(index.embedder, config)
     return index.prepare(
-        parse_document(data, file.path), source=file.source, chunk=config.chunk, chunking=chunking
+        parse_document(data, file.path),
+        source=file.source,
+        chunk=config.chunk,
+        chunking=chunking,
+        attributes=known.attributes if known else {},
     )
 
 
 def _moved(record: DocumentRecord, source: str) -> DocumentRecord:
-    return DocumentRecord(
-        record.path, source, record.title, record.content_hash, record.chunking, record.num_chunks
-    )
+    return dataclasses.replace(record, source=source)
 
 
 def _require_folders(found: Found, config: IngestConfig) -> None:
@@ -206,6 +202,8 @@ def _require_folders(found: Found, config: IngestConfig) -> None:
 
 
 def _require_storable(path: str) -> None:
+    if is_attached(path):
+        raise DocumentError("lies in a folder that is called as an uploaded file is. Rename the folder")
     if not path.isprintable() or len(path.encode(errors="replace")) > 4096:
         raise DocumentError("has a name with control characters or bytes that are not UTF-8. Rename it")
 

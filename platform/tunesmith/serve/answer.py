@@ -1,4 +1,7 @@
-"""The retrieval deployment: `POST /answer/v1/chat/completions`, from a question to checked citations."""
+"""The retrieval deployment: `POST /answer/v1/chat/completions`, from a question to checked citations.
+
+`/answer/v1/search` finds without a model, `/answer/v1/document` reads a document back: here the vectors are at hand.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,18 @@ from collections.abc import AsyncGenerator, Sequence
 from functools import cached_property
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import FastAPI
 from ray import serve
 from ray.serve import Application
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from tunesmith.errors import OverloadedError, UnavailableError
-from tunesmith.serve.answer_request import AnswerRequest
-from tunesmith.serve.answering import Answerer, EngineRefusal
+from tunesmith.serve.answer_app import answer_app
+from tunesmith.serve.answering import Answerer
 from tunesmith.serve.applications import ANSWER, EMBED, ENGINE
-from tunesmith.serve.event_stream import EventStream
-from tunesmith.serve.http_app import create_app
 from tunesmith.serve.options import AnswerOptions
+from tunesmith.serve.searching import Searcher
 from tunesmith.telemetry.traces import open_tracer
 
 _EMBED_SECONDS = 60.0
@@ -105,32 +106,6 @@ class ServedEmbedder:
         return serve.get_deployment_handle(EMBED, app_name=EMBED)
 
 
-def answer_app(answerer: Answerer) -> FastAPI:
-    """The HTTP surface.
-
-    Args:
-        answerer: what answers.
-
-    Returns:
-        The application.
-    """
-    app = create_app("Answers with checked citations")
-
-    @app.exception_handler(EngineRefusal)
-    async def refused(_: Request, error: EngineRefusal) -> JSONResponse:
-        return JSONResponse(error.body, status_code=error.status)
-
-    @app.post("/v1/chat/completions")
-    async def answer(request: AnswerRequest, http: Request) -> Response:
-        if not request.stream:
-            return JSONResponse(await answerer.complete(request, http.headers))
-        events = answerer.stream(request, http.headers)
-        first = await anext(events)
-        return EventStream(first, events)
-
-    return app
-
-
 @serve.ingress()
 class Answering:
     """One replica of the retrieval path. It waits and passes on; the heavy work is done elsewhere."""
@@ -138,17 +113,20 @@ class Answering:
     def __init__(self, options: AnswerOptions) -> None:
         from tunesmith.stores.milvus import open_vectors
 
+        embedder = ServedEmbedder(options.embedder)
+        vectors = open_vectors(options.home, options.milvus_uri)
         self._answerer = Answerer(
-            embedder=ServedEmbedder(options.embedder),
-            vectors=open_vectors(options.home, options.milvus_uri),
+            embedder=embedder,
+            vectors=vectors,
             engine=ServedEngine(),
             retrieval=options.retrieval,
             tracer=open_tracer("tunesmith-answer"),
         )
+        self._searcher = Searcher(embedder=embedder, vectors=vectors, retrieval=options.retrieval)
 
     async def __serve_build_asgi_app__(self) -> FastAPI:
         """The HTTP surface; Serve calls this once the replica is made."""
-        return answer_app(self._answerer)
+        return answer_app(self._answerer, self._searcher)
 
 
 def build(args: dict[str, Any]) -> Application:

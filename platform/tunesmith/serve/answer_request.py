@@ -11,6 +11,7 @@ from tunesmith.config.serve import RetrievalConfig
 from tunesmith.errors import ConfigError
 from tunesmith.rag.prompt import build_messages
 from tunesmith.records import Message, Source
+from tunesmith.stores.attribute_filter import AttributeFilter, parse_filter
 from tunesmith.stores.vectors import StoreRecord
 
 
@@ -39,10 +40,13 @@ class StoreBinding(BaseModel):
     collection: str
     embedder: str
     project_id: str
+    hidden: list[str] = []
 
     def record(self) -> StoreRecord:
         """The store as the vector store knows it."""
-        return StoreRecord(self.id, self.project_id, self.name, self.collection, self.embedder)
+        return StoreRecord(
+            self.id, self.project_id, self.name, self.collection, self.embedder, tuple(self.hidden)
+        )
 
 
 class RetrievalOverride(BaseModel):
@@ -52,6 +56,10 @@ class RetrievalOverride(BaseModel):
     """Sources shown to the model."""
     announce: bool = False
     """In a stream: the sources on its first chunk too, before the answer."""
+    filters: dict[str, Any] | None = None
+    """What must hold of a source's attributes."""
+    score_threshold: float = Field(0, ge=0, le=1)
+    """Hits that score less are no sources."""
 
 
 class AnswerRequest(BaseModel):
@@ -91,14 +99,16 @@ class AnswerRequest(BaseModel):
         Raises:
             ConfigError: a store was filled by another embedder.
         """
-        for store in self.vector_stores:
-            if store.embedder != embedder:
-                raise ConfigError(
-                    f'Store "{store.name}" was filled by embedder "{store.embedder}", but "{embedder}" is served. '
-                    f"Start the platform with that embedder, or ingest into a new store.",
-                    param="vector_stores",
-                )
-        return [store.record() for store in self.vector_stores]
+        return served_stores(self.vector_stores, embedder)
+
+    @property
+    def only(self) -> AttributeFilter | None:
+        """What must hold of a source's attributes.
+
+        Raises:
+            ConfigError: the filter is wrong.
+        """
+        return parse_filter(self.retrieval.filters) if self.retrieval.filters else None
 
     def limits(self, defaults: RetrievalConfig) -> RetrievalConfig:
         """How sources are found for this request.
@@ -133,6 +143,29 @@ class AnswerRequest(BaseModel):
             "messages": [_to_json(system), *_as_sent(earlier), _to_json(user), *_as_sent(later)],
             "stream": bool(self.stream),
         }
+
+
+def served_stores(bindings: Sequence[StoreBinding], embedder: str) -> list[StoreRecord]:
+    """The stores to search.
+
+    Args:
+        bindings: as the gateway resolved them.
+        embedder: the embedder that is served.
+
+    Returns:
+        Their records.
+
+    Raises:
+        ConfigError: a store was filled by another embedder.
+    """
+    for store in bindings:
+        if store.embedder != embedder:
+            raise ConfigError(
+                f'Store "{store.name}" was filled by embedder "{store.embedder}", but "{embedder}" is served. '
+                f"Start the platform with that embedder, or ingest into a new store.",
+                param="vector_stores",
+            )
+    return [store.record() for store in bindings]
 
 
 def _as_sent(turns: Sequence[Turn]) -> list[dict[str, Any]]:

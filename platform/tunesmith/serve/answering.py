@@ -134,6 +134,8 @@ class Answerer:
             stores=request.stores(self._embedder.name),
             retrieval=request.limits(self._retrieval),
             lap=run.lap,
+            only=request.only,
+            score_threshold=request.retrieval.score_threshold,
         )
 
     async def _generate(

@@ -61,10 +61,12 @@ def _source(source: Source) -> dict[str, Any]:
     return {
         "number": source.number,
         "store": source.hit.store,
+        "store_id": source.hit.store_id,
         "document": chunk.document,
         "title": chunk.title,
         "start": chunk.start,
         "end": chunk.end,
         "text": chunk.text,
         "score": source.hit.score,
+        "attributes": dict(source.hit.attributes),
     }

@@ -7,6 +7,7 @@ SQLAlchemy on SQLite (one machine) or Postgres (a cluster), with the same Alembi
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -171,12 +172,27 @@ class VectorStoreRow(Base):
     collection: Mapped[str]
     embedder: Mapped[str]
     created_at: Mapped[int]
+    label: Mapped[str | None]
+    description: Mapped[str | None]
+    about: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    expires_after_days: Mapped[int | None]
+    last_active_at: Mapped[int | None]
+    expired_at: Mapped[int | None]
+    deleted_at: Mapped[int | None]
 
 
 class DocumentRow(Base):
-    """What an ingest knows of one file: enough to see whether it changed."""
+    """One document of a store: a file that was ingested from a folder, or one that was uploaded and attached.
+
+    `pending` says that the vectors are not yet as the row says; the indexer of `ingest/` makes them so.
+    """
 
     __tablename__ = "documents"
+    __table_args__ = (
+        Index("documents_by_file", "store_id", "file_id", unique=True),
+        Index("documents_pending", "pending", "created_at"),
+        Index("documents_by_batch", "batch_id"),
+    )
     store_id: Mapped[str] = mapped_column(ForeignKey("vector_stores.id"), primary_key=True)
     path: Mapped[str] = mapped_column(primary_key=True)
     project_id: Mapped[str]
@@ -186,6 +202,30 @@ class DocumentRow(Base):
     chunking: Mapped[str]
     num_chunks: Mapped[int]
     ingested_at: Mapped[int]
+    file_id: Mapped[str]
+    created_at: Mapped[int] = mapped_column(default=lambda: int(time.time()))
+    status: Mapped[str] = mapped_column(default="completed")
+    pending: Mapped[bool] = mapped_column(default=False)
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    attributes: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    strategy: Mapped[dict[str, Any] | None]
+    usage_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    batch_id: Mapped[str | None]
+    tries: Mapped[int] = mapped_column(default=0)
+    held_by: Mapped[str | None]
+    held_until: Mapped[float | None]
+
+
+class FileBatchRow(Base):
+    """Files that were attached to a store together; each knows its batch."""
+
+    __tablename__ = "file_batches"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    store_id: Mapped[str] = mapped_column(ForeignKey("vector_stores.id"))
+    project_id: Mapped[str]
+    created_at: Mapped[int]
+    cancelled_at: Mapped[int | None]
 
 
 class FileRow(Base):

@@ -8,10 +8,20 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 
 from tunesmith.records import ENDED_BATCH_STATES
-from tunesmith.stores.database import BatchRow, Database, FileRow, ProjectRow, UploadPartRow, UploadRow
+from tunesmith.stores.database import (
+    BatchRow,
+    Database,
+    FileRow,
+    ProjectRow,
+    UploadPartRow,
+    UploadRow,
+    VectorStoreRow,
+)
+from tunesmith.stores.documents import has_expired
 from tunesmith.stores.files import FILE_PREFIX, file_key
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.ordered_ids import born_at
+from tunesmith.stores.store_files import take_out_files
 from tunesmith.stores.uploads import UPLOAD_PREFIX, upload_prefix
 
 _MOST_AT_ONCE = 500
@@ -23,14 +33,17 @@ _ORPHAN_SECONDS = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class PurgeReport:
-    """How many files and uploads were taken away."""
+    """How many files, uploads and vector stores have come to their end."""
 
     files: int
     uploads: int
+    vector_stores: int
 
 
 def purge_expired(database: Database, objects: ObjectStore) -> PurgeReport:
     """Take expired files and uploads of all projects away, rows first. Cheap when there is nothing to do.
+
+    Of a vector store that has expired it is noted so; the indexer then takes its documents away.
 
     Args:
         database: the metadata database.
@@ -42,7 +55,9 @@ def purge_expired(database: Database, objects: ObjectStore) -> PurgeReport:
     Raises:
         StorageError: database or object store cannot be written.
     """
-    return PurgeReport(_purge_files(database, objects), _purge_uploads(database, objects))
+    return PurgeReport(
+        _purge_files(database, objects), _purge_uploads(database, objects), _end_vector_stores(database)
+    )
 
 
 def _purge_files(database: Database, objects: ObjectStore) -> int:
@@ -50,7 +65,9 @@ def _purge_files(database: Database, objects: ObjectStore) -> int:
     with database.session() as session:
         rows = list(session.scalars(expired))
         if rows:
-            session.execute(delete(FileRow).where(FileRow.id.in_([row.id for row in rows])))
+            ids = [row.id for row in rows]
+            take_out_files(session, ids)
+            session.execute(delete(FileRow).where(FileRow.id.in_(ids)))
     for row in rows:
         objects.delete(file_key(row.project_id, row.id))
     return len(rows)
@@ -68,6 +85,20 @@ def _purge_uploads(database: Database, objects: ObjectStore) -> int:
     for row in rows:
         objects.delete_all(upload_prefix(row.project_id, row.id))
     return len(rows)
+
+
+def _end_vector_stores(database: Database) -> int:
+    mortal = select(VectorStoreRow).where(
+        VectorStoreRow.expires_after_days.is_not(None),
+        VectorStoreRow.expired_at.is_(None),
+        VectorStoreRow.deleted_at.is_(None),
+    )
+    with database.session() as session:
+        # Locked and read anew where the database can, so that one that was used a moment ago stays.
+        ended = [row for row in session.scalars(mortal.with_for_update()) if has_expired(row)]
+        for row in ended:
+            row.expired_at = int(time.time())
+    return len(ended)
 
 
 def sweep_orphans(database: Database, objects: ObjectStore) -> int:

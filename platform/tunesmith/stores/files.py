@@ -20,6 +20,7 @@ from tunesmith.stores.database import Database, FileRow
 from tunesmith.stores.object_streams import ObjectReader
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.ordered_ids import born_at, new_id
+from tunesmith.stores.store_files import take_out_files
 
 UploadPurpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 """What a file may be uploaded for."""
@@ -177,7 +178,7 @@ class FileStore:
         return FilePage(found[:limit], has_more=len(found) > limit)
 
     def delete(self, file_id: str) -> None:
-        """Delete a file.
+        """Delete a file; it leaves the vector stores that it is attached to.
 
         Args:
             file_id: its id.
@@ -188,6 +189,7 @@ class FileStore:
         """
         self.get(file_id)
         with self._database.session() as session:
+            take_out_files(session, [file_id])
             session.execute(delete(FileRow).where(self._visible(), FileRow.id == file_id))
         self._objects.delete(file_key(self._project_id, file_id))
 

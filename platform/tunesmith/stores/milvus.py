@@ -26,11 +26,30 @@ from pymilvus.milvus_client import IndexParams
 
 from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError, StorageError, UnavailableError
-from tunesmith.records import Hit
+from tunesmith.records import Chunk, Hit
 from tunesmith.stores.analyzer import ANALYZER
-from tunesmith.stores.milvus_rows import HIT_FIELDS, of_documents, to_hit, to_row, within
+from tunesmith.stores.attribute_filter import AttributeFilter, AttributeValue
+from tunesmith.stores.milvus_filter import to_expression
+from tunesmith.stores.milvus_rows import (
+    chunk_fields,
+    everything_of,
+    hit_fields,
+    of_documents,
+    require_attributes,
+    stored_attributes,
+    to_chunk,
+    to_hit,
+    to_row,
+    within,
+)
 from tunesmith.stores.platform_file import read_running
-from tunesmith.stores.vectors import EmbeddedChunk, StoreRecord, VectorStore, shared_collection
+from tunesmith.stores.vectors import (
+    EmbeddedChunk,
+    StoreRecord,
+    VectorStore,
+    keeps_attributes,
+    shared_collection,
+)
 
 _CONNECT_SECONDS = 10.0
 _CALL_SECONDS = 60.0
@@ -114,6 +133,30 @@ class MilvusStore:
                 batch = list(ids[start : start + _ROWS_PER_CALL])
                 self._client.delete(store.collection, ids=batch, timeout=_CALL_SECONDS)
 
+    def drop(self, store: StoreRecord) -> None:
+        """Delete all chunks of a store; see VectorStore.drop."""
+        if self._open(store.collection):
+            with self._told():
+                self._client.delete(store.collection, filter=everything_of([store]), timeout=_FLUSH_SECONDS)
+
+    def set_attributes(
+        self, store: StoreRecord, document: str, attributes: Mapping[str, AttributeValue]
+    ) -> None:
+        """Give the chunks of a document other attributes; see VectorStore.set_attributes."""
+        if not keeps_attributes(store.collection):
+            return
+        changed = {"scope": store.scope, "attributes": stored_attributes(attributes)}
+        rows = [{"id": id, **changed} for id in sorted(self.chunk_ids(store, [document]))]
+        with self._told():
+            for start in range(0, len(rows), _ROWS_PER_CALL):
+                batch = rows[start : start + _ROWS_PER_CALL]
+                self._client.upsert(store.collection, batch, partial_update=True, timeout=_CALL_SECONDS)
+
+    def chunks(self, store: StoreRecord, document: str) -> list[Chunk]:
+        """Read a document back; see VectorStore.chunks."""
+        rows = self._rows(store.collection, of_documents(store, [document]), chunk_fields())
+        return sorted(map(to_chunk, rows), key=lambda chunk: chunk.position)
+
     def chunk_ids(self, store: StoreRecord, documents: Sequence[str]) -> set[str]:
         """List the chunks of some documents; see VectorStore.chunk_ids."""
         if not documents:
@@ -123,7 +166,8 @@ class MilvusStore:
 
     def chunk_counts(self, store: StoreRecord) -> Mapping[str, int]:
         """Count chunks by document; see VectorStore.chunk_counts."""
-        return Counter(row["document"] for row in self._rows(store.collection, within([store]), ["document"]))
+        only = everything_of([store])
+        return Counter(row["document"] for row in self._rows(store.collection, only, ["document"]))
 
     def count(self, store: StoreRecord) -> int:
         """Count a store's chunks; see VectorStore.count."""
@@ -131,7 +175,10 @@ class MilvusStore:
             return 0
         with self._told():
             rows = self._client.query(
-                store.collection, filter=within([store]), output_fields=["count(*)"], timeout=_CALL_SECONDS
+                store.collection,
+                filter=everything_of([store]),
+                output_fields=["count(*)"],
+                timeout=_CALL_SECONDS,
             )
         return int(rows[0]["count(*)"])
 
@@ -143,23 +190,26 @@ class MilvusStore:
         vector: Sequence[float],
         top_k: int,
         candidates: int,
+        only: AttributeFilter | None = None,
     ) -> list[Hit]:
         """Find chunks by meaning and by words; see VectorStore.search."""
         collection = shared_collection(stores)
         if not self._open(collection):
             return []
         self._require_dimensions(collection, len(vector), stores[0].embedder)
-        only = within(stores)
+        if only:
+            require_attributes(collection, stores)
+        expression = within(stores) + (f" and {to_expression(only)}" if only else "")
         dense = AnnSearchRequest(
             [list(vector)],
             "dense",
             {"metric_type": "COSINE", "params": {"ef": max(64, candidates)}},
             candidates,
-            expr=only,
+            expr=expression,
         )
-        words = AnnSearchRequest([question], "sparse", {"metric_type": "BM25"}, candidates, expr=only)
-        names = {store.scope: store.name for store in stores}
-        return [to_hit(row, names) for row in self._fused(collection, [dense, words], top_k)]
+        words = AnnSearchRequest([question], "sparse", {"metric_type": "BM25"}, candidates, expr=expression)
+        scopes = {store.scope: store for store in stores}
+        return [to_hit(row, scopes) for row in self._fused(collection, [dense, words], top_k)]
 
     def flush(self, store: StoreRecord) -> None:
         """Bring what was written into its indexed form; see VectorStore.flush."""
@@ -195,7 +245,7 @@ class MilvusStore:
             requests,
             RRFRanker(_RRF_K),
             limit=top_k + _TIES,
-            output_fields=HIT_FIELDS,
+            output_fields=hit_fields(collection),
             timeout=_CALL_SECONDS,
         )
         # Equal scores come in the order of insertion: sorted by id, the same documents give the same prompt.
@@ -288,6 +338,7 @@ def _build_schema(dimensions: int) -> CollectionSchema:
     schema.add_field("text", DataType.VARCHAR, max_length=_MAX_TEXT_BYTES)
     analyzed = {"enable_analyzer": True, "analyzer_params": ANALYZER}
     schema.add_field("search_text", DataType.VARCHAR, max_length=_MAX_TEXT_BYTES, **analyzed)
+    schema.add_field("attributes", DataType.JSON)
     schema.add_field("dense", DataType.FLOAT_VECTOR, dim=dimensions)
     schema.add_field("sparse", DataType.SPARSE_FLOAT_VECTOR)
     schema.add_function(Function("bm25", FunctionType.BM25, ["search_text"], ["sparse"]))

@@ -13,13 +13,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tunesmith.errors import ConfigError
 from tunesmith.records import Chunk, Hit
+from tunesmith.stores.attribute_filter import AttributeFilter, AttributeValue
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Rises when the fields or the analyzer of a collection change; older collections stay as they are."""
 
 
@@ -33,6 +34,7 @@ class StoreRecord:
         name: unique in the project.
         collection: the collection with its vectors.
         embedder: name of the embedder that made them.
+        hidden: documents whose chunks are on their way out; no search finds them any more.
     """
 
     id: str
@@ -40,6 +42,7 @@ class StoreRecord:
     name: str
     collection: str
     embedder: str
+    hidden: tuple[str, ...] = ()
 
     @property
     def scope(self) -> str:
@@ -55,11 +58,13 @@ class EmbeddedChunk:
         chunk: the chunk.
         search_text: what is embedded and what BM25 sees: title, headings and the chunk's text.
         vector: unit vector of `search_text`.
+        attributes: those of its document.
     """
 
     chunk: Chunk
     search_text: str
     vector: Sequence[float]
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
 
 class VectorStore(Protocol):
@@ -83,6 +88,44 @@ class VectorStore(Protocol):
         Args:
             store: the store they belong to.
             ids: chunk ids.
+
+        Raises:
+            UnavailableError: the backend does not answer.
+        """
+
+    def drop(self, store: StoreRecord) -> None:
+        """Delete all chunks of a store.
+
+        Args:
+            store: the store.
+
+        Raises:
+            UnavailableError: the backend does not answer.
+        """
+
+    def set_attributes(
+        self, store: StoreRecord, document: str, attributes: Mapping[str, AttributeValue]
+    ) -> None:
+        """Give the chunks of a document other attributes.
+
+        Args:
+            store: the store.
+            document: its path; nothing happens where it has no chunks.
+            attributes: all of them; others go.
+
+        Raises:
+            UnavailableError: the backend does not answer.
+        """
+
+    def chunks(self, store: StoreRecord, document: str) -> list[Chunk]:
+        """Read a document back.
+
+        Args:
+            store: the store.
+            document: its path.
+
+        Returns:
+            Its chunks in order.
 
         Raises:
             UnavailableError: the backend does not answer.
@@ -136,6 +179,7 @@ class VectorStore(Protocol):
         vector: Sequence[float],
         top_k: int,
         candidates: int,
+        only: AttributeFilter | None = None,
     ) -> list[Hit]:
         """Find chunks by meaning and by words, fused by reciprocal rank (Cormack et al., SIGIR 2009).
 
@@ -145,12 +189,15 @@ class VectorStore(Protocol):
             vector: the embedded question.
             top_k: hits wanted.
             candidates: hits taken from each of the two searches before they are fused.
+            only: what must hold of a document's attributes; it is looked at while searching, not afterwards.
 
         Returns:
-            At most `top_k` hits, best first; `score` is larger for better. Empty if nothing was ingested.
+            At most `top_k` hits, best first. A hit that comes first by meaning and by words scores 1, one that comes
+            first by either alone 0.5. Empty if nothing was ingested.
 
         Raises:
-            ConfigError: the stores have different embedders, or the vector has another length.
+            ConfigError: the stores have different embedders, the vector has another length, or the collection is of a
+                schema without attributes and `only` is given.
             UnavailableError: the backend does not answer.
         """
 
@@ -179,6 +226,18 @@ def collection_name(embedder: str) -> str:
     """
     readable = re.sub(r"[^a-z0-9]+", "_", embedder.rpartition("/")[2].lower()).strip("_")[:40]
     return f"chunks_v{SCHEMA_VERSION}_{readable}_{hashlib.sha256(embedder.encode()).hexdigest()[:8]}"
+
+
+def keeps_attributes(collection: str) -> bool:
+    """Whether attributes lie with the vectors of a collection.
+
+    Args:
+        collection: its name.
+
+    Returns:
+        False for those of the first schema.
+    """
+    return not collection.startswith("chunks_v1_")
 
 
 def shared_collection(stores: Sequence[StoreRecord]) -> str:

@@ -33,7 +33,7 @@ def plan():
 
 def test_everything_is_on_loopback_and_ray_is_closed(home, plan):
     platform = plan(home, ServeConfig(port=0))
-    ray, milvus, gateway = plan_parts(platform)
+    ray, milvus, gateway, indexer = plan_parts(platform)
     command = " ".join(ray.command)
     assert "--node-ip-address 127.0.0.1" in command
     assert "--dashboard-host 127.0.0.1" in command
@@ -42,7 +42,7 @@ def test_everything_is_on_loopback_and_ray_is_closed(home, plan):
     assert "RAY_ADDRESS" not in ray.environment
     assert platform.ray_token_file.stat().st_mode & 0o777 == 0o600
     assert platform.base_url.startswith("http://127.0.0.1:")
-    assert gateway.name == "gateway"
+    assert (gateway.name, indexer.name) == ("gateway", "indexer")
 
 
 def test_every_part_can_be_found_by_its_environment(home, plan):
@@ -61,7 +61,7 @@ def test_the_budget_is_what_ray_is_told(home, plan):
 def test_a_milvus_elsewhere_is_not_started_here(home, plan):
     platform = plan(home, ServeConfig(port=0, milvus_uri="http://milvus:19530"))
     assert platform.milvus_uri == "http://milvus:19530"
-    assert [part.name for part in plan_parts(platform)] == ["ray", "gateway"]
+    assert [part.name for part in plan_parts(platform)] == ["ray", "gateway", "indexer"]
 
 
 @pytest.mark.parametrize("length", [20, 60, 100])

@@ -50,7 +50,14 @@ def test_a_named_store_sends_the_question_through_retrieval(http, plane, store, 
     path, sent = plane.requests[0]
     assert path == "/answer/v1/chat/completions"
     assert sent["vector_stores"] == [
-        {"id": "vs_1", "name": "handbook", "collection": "c1", "embedder": "mini", "project_id": "default"}
+        {
+            "id": "vs_1",
+            "name": "handbook",
+            "collection": "c1",
+            "embedder": "mini",
+            "project_id": "default",
+            "hidden": [],
+        }
     ]
     assert sent["retrieval"] == {"top_k": 3}
     assert sent["instructions"] == "Be brief."
@@ -206,7 +213,8 @@ def test_a_version_of_a_base_that_is_not_served_says_which(http, register):
         (b'{"model": "tiny-reader", "messages": [{"role": "user", "content": "x"}], '
          b'"tools": [{"type": "file_search"}]}', "tools.vector_store_ids"),
         (b'{"model": "tiny-reader", "messages": [{"role": "user", "content": "x"}], '
-         b'"tools": [{"type": "file_search", "vector_store_ids": ["a"], "filters": {"type": "eq"}}]}', "tools.filters"),
+         b'"tools": [{"type": "file_search", "vector_store_ids": ["a"], "filters": {"type": "eq"}}]}',
+         "tools.filters.key"),
         (b'{"model": "tiny-reader", "messages": [{"role": "user", "content": "x"}], "retrieval": {"topk": 8}}',
          "retrieval.topk"),
         (b'{"model": "tiny-reader", "messages": [{"role": "user", "content": "cut \\ud83d"}]}', None),

@@ -32,9 +32,11 @@ WEATHER = {
 }
 TEXT = "27 days [1]. Ask HR."
 SOURCES = [
-    {"number": 1, "store": "handbook", "document": "hr/leave.md", "title": "Leave", "start": 0, "end": 8,
+    {"number": 1, "store": "handbook", "store_id": "vs_1", "attributes": {},
+     "document": "hr/leave.md", "title": "Leave", "start": 0, "end": 8,
      "text": "27 days.", "score": 0.03},
-    {"number": 2, "store": "handbook", "document": "canteen.md", "title": "Canteen", "start": 0, "end": 6,
+    {"number": 2, "store": "handbook", "store_id": "vs_1", "attributes": {},
+     "document": "canteen.md", "title": "Canteen", "start": 0, "end": 6,
      "text": "11:30.", "score": 0.02},
 ]  # fmt: skip
 CITATION = {
@@ -575,8 +577,10 @@ def test_a_client_that_gives_up_waiting_stops_the_generation(gateway_url, key, p
         ({"tools": [{"type": "web_search"}]}, "tools[0].type", "invalid_value"),
         ({"tools": [{"type": "function"}]}, "tools[0].name", "missing_required_parameter"),
         ({"tools": [{"type": "file_search"}]}, "tools.vector_store_ids", "invalid_value"),
-        ({"tools": [SEARCH | {"filters": {"type": "eq", "key": "a", "value": 1}}]}, "tools.filters", "invalid_value"),
-        ({"tools": [SEARCH | {"ranking_options": {"score_threshold": 0.5}}]},
+        ({"tools": [SEARCH | {"filters": {"type": "like", "key": "a", "value": 1}}]}, "tools.filters.type",
+         "invalid_value"),
+        ({"tools": [SEARCH, SEARCH | {"filters": {"type": "eq", "key": "a", "value": 1}}]}, "tools", "invalid_value"),
+        ({"tools": [SEARCH | {"ranking_options": {"score_threshold": 1.5}}]},
          "tools.ranking_options.score_threshold", "invalid_value"),
         ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
         ({"tool_choice": {"type": "mcp"}}, "tool_choice.type", "invalid_value"),

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tunesmith.config.serve import RetrievalConfig
-from tunesmith.rag.retrieve import number_sources, retrieve
+from tunesmith.rag.retrieve import find_hits, number_sources, retrieve
 from tunesmith.records import Chunk, Hit
 from tunesmith.stores.vectors import StoreRecord
 
@@ -46,7 +46,29 @@ def test_sources_are_numbered_in_the_order_of_the_search() -> None:
         "vector": [4.0, 1.0],
         "top_k": 2,
         "candidates": 2,
+        "only": None,
     }
+
+
+def test_a_hit_of_several_questions_counts_once_by_its_best_score() -> None:
+    vectors = Vectors([hit("one", 0.4), hit("two", 0.3)])
+    asked: list[str] = []
+
+    def search(stores: Sequence[StoreRecord], question: str, **options: object) -> list[Hit]:
+        asked.append(question)
+        return [hit("one", 0.4), hit("two", 0.2)] if question == "why?" else [hit("two", 0.9), hit("x", 0.1)]
+
+    vectors.search = search  # type: ignore[method-assign]
+    found = find_hits(
+        ["why?", "how?"],
+        embedder=Embedder(),  # type: ignore[arg-type]
+        vectors=vectors,  # type: ignore[arg-type]
+        stores=[STORE],
+        retrieval=RetrievalConfig(top_k=5),
+        score_threshold=0.15,
+    )
+    assert [(one.chunk.text, one.score) for one in found] == [("two", 0.9), ("one", 0.4)]
+    assert asked == ["why?", "how?"]
 
 
 def test_a_text_is_shown_once() -> None:

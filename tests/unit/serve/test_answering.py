@@ -12,8 +12,10 @@ from tunesmith.engines.fakes import HashingEmbedder
 from tunesmith.errors import UnavailableError
 from tunesmith.rag.prompt import render_question
 from tunesmith.records import Chunk, Hit
-from tunesmith.serve.answer import answer_app
+from tunesmith.serve.answer_app import answer_app
 from tunesmith.serve.answering import Answerer
+from tunesmith.serve.searching import Searcher
+from tunesmith.stores.attribute_filter import AttributeFilter, Comparison
 from tunesmith.stores.vectors import StoreRecord
 
 LEAVE = "Full-time staff receive 27 days of leave."
@@ -27,6 +29,7 @@ class TwoChunks:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, int]] = []
         self.down = False
+        self.only: AttributeFilter | None = None
 
     def search(
         self,
@@ -36,9 +39,11 @@ class TwoChunks:
         vector: Sequence[float],
         top_k: int,
         candidates: int,
+        only: AttributeFilter | None = None,
     ) -> list[Hit]:
         if self.down:
             raise UnavailableError("Milvus does not answer.")
+        self.only = only
         self.asked.append((stores[0].scope, question, top_k))
         texts = (LEAVE, CANTEEN)
         chunks = [Chunk(str(i), f"{i}.md", "T", 0, 10, 10 + len(text), text) for i, text in enumerate(texts)]
@@ -98,8 +103,9 @@ def answerer(engine: ScriptedEngine, vectors: TwoChunks) -> Answerer:
 
 
 @pytest.fixture
-async def client(answerer: Answerer):
-    transport = httpx.ASGITransport(answer_app(answerer), raise_app_exceptions=False)
+async def client(answerer: Answerer, vectors: TwoChunks):
+    searcher = Searcher(embedder=HashingEmbedder(), vectors=vectors, retrieval=RetrievalConfig())
+    transport = httpx.ASGITransport(answer_app(answerer, searcher), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
         yield client
 
@@ -130,6 +136,17 @@ async def test_answer_carries_its_checked_citation(client: httpx.AsyncClient) ->
         "cite",
         "total",
     }
+
+
+async def test_filters_and_threshold_reach_the_search(client: httpx.AsyncClient, vectors: TwoChunks) -> None:
+    only = {"type": "eq", "key": "team", "value": "hr"}
+    answer = (await _ask(client, retrieval={"filters": only, "score_threshold": 0.4})).json()
+    assert vectors.only == Comparison("eq", "team", "hr")
+    assert len(answer["tunesmith"]["sources"]) == 2
+    answer = (await _ask(client, retrieval={"score_threshold": 0.6})).json()
+    assert answer["tunesmith"]["sources"] == []
+    refused = await _ask(client, retrieval={"filters": {"type": "like"}})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "filters.type")
 
 
 async def test_wrong_citation_is_attributed(client: httpx.AsyncClient, engine: ScriptedEngine) -> None:

@@ -32,8 +32,8 @@ def test_expired_files_of_all_projects_go_with_their_bytes(
             row = session.get(FileRow, id)
             assert row is not None
             row.expires_at = row.created_at - 1
-    assert purge_expired(metadata, objects) == PurgeReport(files=2, uploads=0)
-    assert purge_expired(metadata, objects) == PurgeReport(files=0, uploads=0)
+    assert purge_expired(metadata, objects) == PurgeReport(files=2, uploads=0, vector_stores=0)
+    assert purge_expired(metadata, objects) == PurgeReport(files=0, uploads=0, vector_stores=0)
     assert on_disk(tmp_path) == sorted(kept)
     with metadata.session() as session:
         assert all(session.get(FileRow, id) is None for id in gone)
@@ -56,7 +56,7 @@ def test_expired_uploads_go_with_their_parts_but_not_with_their_file(
             row = session.get(UploadRow, id)
             assert row is not None
             row.expires_at -= seconds
-    assert purge_expired(metadata, objects) == PurgeReport(files=0, uploads=2)
+    assert purge_expired(metadata, objects) == PurgeReport(files=0, uploads=2, vector_stores=0)
     assert on_disk(tmp_path) == sorted([done.file.id, young[1]])
     with metadata.session() as session:
         assert session.get(UploadRow, young[0]) is not None
