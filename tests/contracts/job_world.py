@@ -28,6 +28,8 @@ GOOD_LINE = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant
 class Attempts:
     """A runner: attempts are names, and live until a test ends them."""
 
+    outlives_controller = False
+    why: str | None = None
     living: dict[str, Path] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
 
@@ -44,6 +46,9 @@ class Attempts:
 
     def stop(self, handle: Mapping[str, Any]) -> None:
         self.living.pop(handle["name"], None)
+
+    def reason(self, handle: Mapping[str, Any]) -> str | None:
+        return self.why
 
     def note(self, event_type: str, **fields: Any) -> None:
         (folder,) = self.living.values()

@@ -62,7 +62,8 @@ def train(
 def _run_attempt(folder: Path, home: Home) -> None:
     from tunesmith.train.attempt import run_attempt
 
-    run_attempt(folder, home=home)
+    # A place in the object store, or a folder of this machine.
+    run_attempt(home.objects / folder, home=home)
 
 
 def _leave(signum: int, _frame: FrameType | None) -> None:

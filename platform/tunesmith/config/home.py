@@ -39,8 +39,9 @@ class Home:
 
     @property
     def objects(self) -> Path:
-        """Root of the object store: files, runs, model versions."""
-        return self.root / "objects"
+        """Root of the object store: files, runs, model versions; the folder in `TUNESMITH_OBJECTS_URL` if it is one."""
+        told = os.environ.get("TUNESMITH_OBJECTS_URL", "")
+        return Path(told.removeprefix("file://")) if told.startswith("file://") else self.root / "objects"
 
     @property
     def objects_url(self) -> str:

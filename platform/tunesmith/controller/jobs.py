@@ -21,9 +21,10 @@ from tunesmith.config.home import Home
 from tunesmith.config.serve import JobsConfig
 from tunesmith.config.train import FileDataConfig, TrainConfig
 from tunesmith.controller.edge import Loop, going_on
+from tunesmith.controller.waiting import WaitingReasons
 from tunesmith.datasets.jsonl import describe_faults
 from tunesmith.datasets.sources import check_file
-from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, UnavailableError
+from tunesmith.errors import ConfigError, PlatformError, StaleAttemptError, StorageError, UnavailableError
 from tunesmith.jobs.events import EventBatch, read_events
 from tunesmith.jobs.folders import attempt_folder, data_key, job_folder, keep_file
 from tunesmith.jobs.order import AttemptOrder, write_order
@@ -92,6 +93,7 @@ class JobController:
         self._objects = objects
         self._home = home
         self._runner = runner
+        self._waiting = WaitingReasons(runner)
         self._publish = publish
         self._config = config
         self._slow: dict[str, Future[Any]] = {}
@@ -115,7 +117,8 @@ class JobController:
                     self.tick(has_room=has_room())
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
-        self.stop_attempts()
+        if not self._runner.outlives_controller:
+            self.stop_attempts()
 
     def _renew(self, stop: threading.Event) -> None:
         """Keep what is held while a step takes long: a version is proved, an attempt is stopped."""
@@ -282,7 +285,13 @@ class JobController:
         """Start the attempt that has begun; a second call finds what the first one started."""
         folder = self._folder(job)
         write_order(folder, AttemptOrder(job.id, job.project_id, job.fence, job.config, self._files_of(job)))
-        self._queue.keep_handle(job, self._runner.start(job, folder))
+        try:
+            handle = self._runner.start(job, folder)
+        except ConfigError as error:
+            # No worker group holds it: to try again changes nothing.
+            self._fail(job, error.message, code=error.code or "cannot_run")
+            return
+        self._queue.keep_handle(job, handle)
 
     def _follow(self, job: Job) -> None:
         handle = self._queue.handle(job)
@@ -299,6 +308,8 @@ class JobController:
         self._take_in(job)
         if not alive:
             self._end(job)
+        elif handle is not None and (reason := self._waiting.news(job, handle)):
+            self._queue.advance(job, "running", told=[Told(f"Not running yet: {reason}", level="warn")])
 
     def _take_in(self, job: Job) -> None:
         jobs = JobStore(self._database, job.project_id)

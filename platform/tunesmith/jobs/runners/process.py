@@ -36,6 +36,8 @@ class ProcessRunner:
         start: starts a process; what it adds to the environment ties the process to the platform.
     """
 
+    outlives_controller = False
+
     def __init__(self, home: Path, *, start: Start) -> None:
         self._home = home
         self._start = start
@@ -91,6 +93,17 @@ class ProcessRunner:
             if not left:
                 return
             _end(left, 3.0)
+
+    def reason(self, handle: Mapping[str, Any]) -> str | None:  # noqa: ARG002
+        """A process waits for nobody; whom its workers wait for, it says itself.
+
+        Args:
+            handle: from `start`.
+
+        Returns:
+            None.
+        """
+        return None
 
 
 def _carrying(attempt: str) -> list[psutil.Process]:

@@ -12,6 +12,11 @@ from tunesmith.records import Job
 class Runner(Protocol):
     """Starts attempts, finds them again, ends them. A handle is JSON: it outlives the controller."""
 
+    @property
+    def outlives_controller(self) -> bool:
+        """Whether attempts go on where no controller runs; else it ends them when it leaves."""
+        ...
+
     def start(self, job: Job, folder: Path) -> Mapping[str, Any]:
         """Start the newest attempt at a job, unless it runs already.
 
@@ -40,5 +45,16 @@ class Runner(Protocol):
 
         Args:
             handle: from `start`.
+        """
+        ...
+
+    def reason(self, handle: Mapping[str, Any]) -> str | None:
+        """Say why an attempt that was started does not run yet.
+
+        Args:
+            handle: from `start`.
+
+        Returns:
+            One line for its owner; None where it runs, has ended, or simply starts.
         """
         ...
