@@ -1,4 +1,4 @@
-"""The controller process: `python -m tunesmith.controller --home DIR`."""
+"""The controller process: `python -m tunesmith.controller --home DIR`; bare where the chart starts it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import httpx
 
 from tunesmith.batches.queue import BatchQueue
 from tunesmith.config.home import Home
+from tunesmith.config.in_cluster import read_settings, runs_in_cluster
 from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.applications import Applications
 from tunesmith.controller.batch_asker import BatchAsker
@@ -31,6 +32,7 @@ from tunesmith.controller.probes import answers_http
 from tunesmith.controller.processes import start_process
 from tunesmith.controller.publisher import RegistryPublisher
 from tunesmith.controller.supervise import Supervised
+from tunesmith.errors import PlatformError
 from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.runners.process import ProcessRunner
 from tunesmith.serve.applications import serve_applications
@@ -48,8 +50,11 @@ _DASHBOARD_SECONDS = 120.0
 def main() -> None:
     """Run the controller of the platform that the home's record describes, until SIGTERM."""
     parser = argparse.ArgumentParser(prog="tunesmith.controller")
-    parser.add_argument("--home", required=True)
-    home = Home.locate(parser.parse_args().home)
+    parser.add_argument("--home", required=not runs_in_cluster())
+    arguments = parser.parse_args()
+    if arguments.home is None:
+        sys.exit(_run_in_cluster())
+    home = Home.locate(arguments.home)
     platform = read_record(home)
     if platform is None:
         sys.exit(f"{home.platform_file} does not exist. `tunesmith up` writes it and starts the controller.")
@@ -61,6 +66,22 @@ def main() -> None:
         signal.signal(signal.SIGHUP, lambda *_: controller.replace("gateway"))
         if not controller.run(_stop_on_signal()):
             sys.exit(1)
+
+
+def _run_in_cluster() -> int:
+    # Only here: the client of Kubernetes takes a second to load.
+    from tunesmith.controller.in_cluster import ClusterController
+    from tunesmith.kubernetes.client import KubernetesClient
+    from tunesmith.kubernetes.connection import connect
+
+    try:
+        settings = read_settings()
+        client = KubernetesClient(connect(namespace=settings.namespace))
+        controller = ClusterController(settings, client)
+    except PlatformError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return error.exit_code
+    return 0 if controller.run(_stop_on_signal()) else 1
 
 
 def build_controller(platform: RunningPlatform) -> Controller:

@@ -1,4 +1,4 @@
-"""The gateway process: `python -m tunesmith.gateway --home DIR`."""
+"""The gateway process: `python -m tunesmith.gateway --home DIR`; bare where the chart starts it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import socket
 import sys
 
 from tunesmith.config.home import Home
+from tunesmith.config.in_cluster import read_settings, runs_in_cluster
 from tunesmith.config.serve import ServeConfig
+from tunesmith.errors import PlatformError
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.drain import Draining, serve_draining
+from tunesmith.gateway.in_cluster import ServeReadiness
 from tunesmith.gateway.ray_dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
-from tunesmith.stores.database import open_home_database
+from tunesmith.kubernetes.ray_service import serve_url
+from tunesmith.stores.database import Database, open_home_database
 from tunesmith.stores.limits import Limits
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import read_record
@@ -24,10 +28,12 @@ from tunesmith.telemetry.traces import open_tracer, use_collector
 def main() -> None:
     """Serve the API of the platform that the home's record describes, until SIGTERM."""
     parser = argparse.ArgumentParser(prog="tunesmith.gateway")
-    parser.add_argument("--home", required=True)
+    parser.add_argument("--home", required=not runs_in_cluster())
     parser.add_argument("--listen-fd", type=int, help="a listening socket to inherit, instead of the port")
     parser.add_argument("--ready-fd", type=int, help="a pipe to tell when requests are answered")
     arguments = parser.parse_args()
+    if arguments.home is None:
+        sys.exit(_run_in_cluster())
     home = Home.locate(arguments.home)
     platform = read_record(home)
     if platform is None:
@@ -60,6 +66,35 @@ def main() -> None:
         listener=None if arguments.listen_fd is None else socket.socket(fileno=arguments.listen_fd),
         ready_fd=arguments.ready_fd,
     )
+
+
+def _run_in_cluster() -> int:
+    try:
+        settings = read_settings()
+        objects = ObjectStore(settings.home.objects_url)
+    except PlatformError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return error.exit_code
+    config, draining = settings.config, Draining()
+    base = config.served_bases[0]
+    url = serve_url(settings.release, base.model, namespace=settings.namespace)
+    readiness = ServeReadiness(url, release=settings.release)
+    readiness.watch()
+    app = build_app(
+        # The chart's hook has migrated it: several gateways start at once.
+        database=Database(settings.home.database_url),
+        objects=objects,
+        upstream=Upstream(url, config.load),
+        base=base.model,
+        embedder=config.embedder,
+        readiness=readiness,
+        jobs=config.jobs,
+        engine=base.engine or config.engine,
+        load=config.load,
+        draining=draining,
+    )
+    serve_draining(app, draining=draining, load=config.load, host="0.0.0.0", port=8000)
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,120 @@
+"""The controller of a release: jobs as RayJobs, served bases as RayServices. It starts no process of its own.
+
+Several may run: jobs are held one by one in the database, and what is applied is the same whoever applies it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from pathlib import Path
+
+import httpx
+
+from tunesmith.assets import same_base
+from tunesmith.config.in_cluster import ClusterSettings
+from tunesmith.config.train import TrainConfig
+from tunesmith.controller.edge import Loop
+from tunesmith.controller.housekeeping import Housekeeper
+from tunesmith.controller.jobs import JobController, Publisher
+from tunesmith.controller.publisher import RegistryPublisher
+from tunesmith.controller.services import ServedBases
+from tunesmith.controller.status_server import StatusServer
+from tunesmith.jobs.queue import JobQueue, Published
+from tunesmith.jobs.runners.kubernetes import KubernetesRunner
+from tunesmith.kubernetes.client import KubernetesClient
+from tunesmith.kubernetes.ray_service import serve_url
+from tunesmith.kubernetes.templates import ClusterTemplates, read_templates
+from tunesmith.records import Job
+from tunesmith.stores.database import Database
+from tunesmith.stores.objects import ObjectStore
+
+_STUCK_SECONDS = 60.0
+
+
+class ClusterController:
+    """All loops of the controller of a release.
+
+    Args:
+        settings: the release.
+        client: its cluster.
+        port: of `/healthz` and `/metrics`.
+    """
+
+    def __init__(self, settings: ClusterSettings, client: KubernetesClient, *, port: int = 8001) -> None:
+        def templates() -> ClusterTemplates:
+            return read_templates(settings.templates)
+
+        database, objects = Database(settings.home.database_url), ObjectStore(settings.home.objects_url)
+        self._port = port
+        self._turned = time.monotonic()
+        self.bases = ServedBases(client, settings, templates=templates)
+        self._housekeeper = Housekeeper(database, objects)
+        self._jobs = JobController(
+            database,
+            objects,
+            queue=JobQueue(database, owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"),
+            home=settings.home,
+            runner=KubernetesRunner(
+                client, templates=templates, release=settings.release, objects=settings.home.objects
+            ),
+            publish=_publisher(settings, database, objects),
+            config=settings.config.jobs,
+        )
+
+    def run(self, stop: threading.Event) -> bool:
+        """Look and act until told to stop; attempts and served bases go on without it.
+
+        Args:
+            stop: set by a signal.
+
+        Returns:
+            False where it stopped because one of its loops had ended.
+        """
+        server = StatusServer(self.lives, lambda: self.bases.states, port=self._port)
+        loops = [
+            Loop("jobs", self._drive_jobs, stop),
+            Loop("served bases", self.bases.run, stop),
+            Loop("housekeeping", self._housekeeper.run, stop),
+        ]
+        for loop in loops:
+            loop.start()
+        stop.wait()
+        loops[0].join(timeout=10)
+        server.close()
+        return all(not loop.failed for loop in loops)
+
+    def lives(self) -> bool:
+        """Whether the loop that drives jobs has turned within the last minute."""
+        return time.monotonic() - self._turned < _STUCK_SECONDS
+
+    def _drive_jobs(self, stop: threading.Event) -> None:
+        self._jobs.run(stop, has_room=self._note_turn)
+
+    def _note_turn(self) -> bool:
+        # Asked at each look. There is room as long as the limits say so; beyond that pods wait, and say for what.
+        self._turned = time.monotonic()
+        return True
+
+
+def _publisher(settings: ClusterSettings, database: Database, objects: ObjectStore) -> Publisher:
+    """Versions are proved on the engine of their own base."""
+    publishers = {
+        base.model: _prover(base.model, settings, database, objects) for base in settings.config.served_bases
+    }
+
+    def publish(job: Job, folder: Path, data_hash: str) -> Published:
+        model = TrainConfig.model_validate(job.config).model
+        served = [base for base in publishers if same_base(base, model)]
+        return publishers[(served or list(publishers))[0]](job, folder, data_hash)
+
+    return publish
+
+
+def _prover(base: str, settings: ClusterSettings, database: Database, objects: ObjectStore) -> Publisher:
+    url = serve_url(settings.release, base, namespace=settings.namespace)
+    engine = httpx.Client(base_url=url, trust_env=False)
+    return RegistryPublisher(database, objects, settings.home, engine=engine, base=base)

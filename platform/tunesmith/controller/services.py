@@ -1,0 +1,194 @@
+"""Makes served bases true: one RayService each, applied from the configuration and the chart's pod templates.
+
+wanted, and not there            applied
+wanted, and different            applied: a changed knob in place, a changed pod as the upgrade strategy says
+different pods, strategy None    deleted, and made anew when its pods are gone: no second set of GPUs is ever held
+there, and not wanted            deleted
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tunesmith.config.in_cluster import ClusterSettings
+from tunesmith.config.serve import BaseConfig
+from tunesmith.controller.edge import going_on
+from tunesmith.errors import PlatformError
+from tunesmith.kubernetes.client import KubernetesClient, Thing
+from tunesmith.kubernetes.names import BASE_ANNOTATION, BASE_LABEL, label_value
+from tunesmith.kubernetes.ray_service import ray_service, serving_groups
+from tunesmith.kubernetes.reasons import why_cluster_waits
+from tunesmith.kubernetes.templates import ClusterTemplates
+from tunesmith.serve.applications import cluster_applications
+from tunesmith.stores.state_file import Condition, PartState
+
+LOG = logging.getLogger("tunesmith.controller.services")
+"""What is made and deleted."""
+
+_SECONDS_BETWEEN_LOOKS = 10.0
+_PODS = "tunesmith/pods"
+"""Annotation with a hash of the cluster's spec."""
+
+
+class ServedBases:
+    """Reconciles the RayServices of one release.
+
+    Args:
+        client: the cluster.
+        settings: the release.
+        templates: reads the chart's pod templates.
+    """
+
+    def __init__(
+        self,
+        client: KubernetesClient,
+        settings: ClusterSettings,
+        *,
+        templates: Callable[[], ClusterTemplates],
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._templates = templates
+        self._applied: dict[str, str] = {}
+        self.states: list[PartState] = []
+
+    def run(self, stop: threading.Event) -> None:
+        """Look and act until told to stop.
+
+        Args:
+            stop: set by a signal.
+        """
+        while True:
+            with going_on("served bases"):
+                self.tick()
+            if stop.wait(_SECONDS_BETWEEN_LOOKS):
+                return
+
+    def tick(self) -> list[PartState]:
+        """Look at everything once, and make what is wanted true.
+
+        Returns:
+            The state of each wanted base.
+
+        Raises:
+            PlatformError: the cluster cannot be read, or the configuration is wrong.
+        """
+        release = label_value(self._settings.release)
+        selector = f"app.kubernetes.io/instance={release},app.kubernetes.io/managed-by=tunesmith"
+        found = self._client.all("RayService", selector=selector, namespace=self._settings.namespace)
+        there = {
+            thing["metadata"]["name"]: thing for thing in found if BASE_LABEL in thing["metadata"]["labels"]
+        }
+        templates = self._templates()
+        wanted = {thing["metadata"]["name"]: thing for thing in map(self._describe(templates), self._bases())}
+        for name in there.keys() - wanted.keys():
+            LOG.info("RayService %s is not wanted any more", name)
+            self._client.delete("RayService", name, namespace=self._settings.namespace)
+        self.states = [self._reconcile(thing, there.get(name), templates) for name, thing in wanted.items()]
+        return self.states
+
+    def _bases(self) -> tuple[BaseConfig, ...]:
+        return self._settings.config.served_bases
+
+    def _describe(self, templates: ClusterTemplates) -> Callable[[BaseConfig], dict[str, Any]]:
+        def describe(base: BaseConfig) -> dict[str, Any]:
+            groups = serving_groups(templates.config.serving, base.worker_group)
+            document = cluster_applications(
+                self._settings.config,
+                base,
+                home=self._settings.home,
+                milvus_uri=self._settings.milvus_uri,
+                gpu=bool(groups[0].accelerators),
+            )
+            service = ray_service(
+                base.model,
+                document,
+                templates,
+                group=base.worker_group,
+                namespace=self._settings.namespace,
+                release=self._settings.release,
+            )
+            service["metadata"]["annotations"][_PODS] = _hash(service["spec"]["rayClusterConfig"])
+            return service
+
+        return describe
+
+    def _reconcile(self, wanted: Thing, there: Thing | None, templates: ClusterTemplates) -> PartState:
+        name, base = wanted["metadata"]["name"], wanted["metadata"]["annotations"][BASE_ANNOTATION]
+        if there is not None and "deletionTimestamp" in there["metadata"]:
+            return PartState(base, "restarting", "its pods are leaving; then it is made anew")
+        drains = templates.config.serving.upgrade_strategy.get("type") == "None"
+        if there is not None and drains and _pods_of(there) not in (None, _pods_of(wanted)):
+            LOG.info("RayService %s has other pods: drained, and made anew", name)
+            self._client.delete("RayService", name, namespace=self._settings.namespace)
+            return PartState(base, "restarting", "drained for an upgrade")
+        if there is None or self._applied.get(name) != _mark(wanted, there):
+            # Applied again also after somebody else changed it: its generation tells.
+            there = self._client.apply(wanted)
+            self._applied[name] = _mark(wanted, there)
+        return PartState(base, *self._condition(there))
+
+    def _condition(self, service: Thing) -> tuple[Condition, str]:
+        status: Mapping[str, Any] = service.get("status") or {}
+        ready = _condition_of(status, "Ready")
+        if ready.get("status") == "True":
+            return "ready", "an upgrade is under way" if _is(status, "UpgradeInProgress") else ""
+        failed = [message for message in map(_failure, _applications(status)) if message]
+        if failed:
+            return "failed", failed[0]
+        return "starting", self._why_waits(service, status) or str(
+            ready.get("message") or "its cluster is starting"
+        )
+
+    def _why_waits(self, service: Thing, status: Mapping[str, Any]) -> str | None:
+        for side in ("pendingServiceStatus", "activeServiceStatus"):
+            if cluster := (status.get(side) or {}).get("rayClusterName"):
+                try:
+                    return why_cluster_waits(
+                        self._client, cluster, namespace=service["metadata"]["namespace"]
+                    )
+                except PlatformError as error:
+                    LOG.info("%s: %s", cluster, error.message)
+        return None
+
+
+def _applications(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """What Serve says of each application, of the cluster that comes before the one that goes."""
+    for side in ("pendingServiceStatus", "activeServiceStatus"):
+        if told := (status.get(side) or {}).get("applicationStatuses"):
+            return list(told.values())
+    return []
+
+
+def _failure(application: Mapping[str, Any]) -> str | None:
+    if application.get("status") not in ("DEPLOY_FAILED", "UNHEALTHY"):
+        return None
+    deployments = (application.get("serveDeploymentStatuses") or {}).values()
+    messages = [application.get("message", ""), *(each.get("message", "") for each in deployments)]
+    return " ".join(" ".join(messages).split())[:300] or str(application["status"]).lower()
+
+
+def _condition_of(status: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return next((each for each in status.get("conditions", ()) if each.get("type") == name), {})
+
+
+def _is(status: Mapping[str, Any], name: str) -> bool:
+    return _condition_of(status, name).get("status") == "True"
+
+
+def _pods_of(service: Thing) -> str | None:
+    told: str | None = (service["metadata"].get("annotations") or {}).get(_PODS)
+    return told
+
+
+def _mark(wanted: Thing, there: Thing) -> str:
+    return f"{_hash(wanted)}/{there['metadata'].get('generation')}"
+
+
+def _hash(thing: Any) -> str:
+    return hashlib.sha256(json.dumps(thing, sort_keys=True).encode()).hexdigest()[:16]
