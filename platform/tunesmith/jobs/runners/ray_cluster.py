@@ -64,9 +64,12 @@ class RayClusterRunner:
         """
         name = attempt_name(job.id, job.fence)
         if self._look(name) is None:
+            words = driver_command(str(folder), program=self._program)
             submission = {
                 "submission_id": name,
-                "entrypoint": shlex.join(driver_command(str(folder), program=self._program)),
+                # Ray runs a shell, and a stop reaches whom the shell has started by then: one that is stopped early
+                # would leave its driver behind. So the shell becomes the driver.
+                "entrypoint": f"exec {shlex.join(words)}",
                 "runtime_env": {"env_vars": self._environment} if self._environment else {},
                 "metadata": {"job": job.id, "attempt": str(job.fence), "project": job.project_id},
             }
