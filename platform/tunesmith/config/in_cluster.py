@@ -27,6 +27,7 @@ class ClusterSettings:
         release: its full name, prefix of all that it makes.
         templates: folder of the pod templates.
         milvus_uri: the vector store.
+        gateway_url: address of the release's own gateway, without `/v1`.
         config: what the program does.
     """
 
@@ -35,6 +36,7 @@ class ClusterSettings:
     release: str
     templates: Path
     milvus_uri: str
+    gateway_url: str
     config: ServeConfig
 
 
@@ -73,10 +75,12 @@ def read_settings() -> ClusterSettings:
     milvus_uri = config.milvus_uri or os.environ.get("TUNESMITH_MILVUS_URI")
     if not milvus_uri:
         raise ConfigError("TUNESMITH_MILVUS_URI: not set. Set milvus.uri in the chart's values.")
+    release = os.environ.get("TUNESMITH_RELEASE") or "tunesmith"
     return ClusterSettings(
         home=Home.locate(),
         namespace=os.environ["TUNESMITH_NAMESPACE"],
-        release=os.environ.get("TUNESMITH_RELEASE") or "tunesmith",
+        release=release,
+        gateway_url=os.environ.get("TUNESMITH_GATEWAY_URL") or f"http://{release}-gateway:8000",
         templates=Path(os.environ[TEMPLATES]),
         milvus_uri=milvus_uri,
         config=config,

@@ -15,8 +15,11 @@ from pathlib import Path
 import httpx
 
 from tunesmith.assets import same_base
+from tunesmith.batches.queue import BatchQueue
 from tunesmith.config.in_cluster import ClusterSettings
 from tunesmith.config.train import TrainConfig
+from tunesmith.controller.batch_asker import BatchAsker
+from tunesmith.controller.batches import BatchController
 from tunesmith.controller.edge import Loop
 from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController, Publisher
@@ -53,10 +56,18 @@ class ClusterController:
         self._turned = time.monotonic()
         self.bases = ServedBases(client, settings, templates=templates)
         self._housekeeper = Housekeeper(database, objects)
+        owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._batches = BatchController(
+            database,
+            objects,
+            queue=BatchQueue(database, owner=owner),
+            asker=BatchAsker(settings.gateway_url, parallel=settings.config.batches.parallel),
+            config=settings.config.batches,
+        )
         self._jobs = JobController(
             database,
             objects,
-            queue=JobQueue(database, owner=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"),
+            queue=JobQueue(database, owner=owner),
             home=settings.home,
             runner=KubernetesRunner(
                 client, templates=templates, release=settings.release, objects=settings.home.objects
@@ -77,6 +88,7 @@ class ClusterController:
         server = StatusServer(self.lives, lambda: self.bases.states, port=self._port)
         loops = [
             Loop("jobs", self._drive_jobs, stop),
+            Loop("batches", self._batches.run, stop),
             Loop("served bases", self.bases.run, stop),
             Loop("housekeeping", self._housekeeper.run, stop),
         ]
