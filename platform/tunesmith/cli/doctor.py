@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from tunesmith.cli.terminal import HomeOption, JsonOption, print_json
+from tunesmith.cli.terminal import ContextOption, HomeOption, JsonOption, NamespaceOption, print_json
 from tunesmith.config.home import Home
 
 
-def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Say what is wrong with this machine; exits with 1 where something must be mended."""
+def doctor(
+    home: HomeOption = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Look at the Kubernetes cluster instead.")
+    ] = False,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is wrong with this machine, or with a cluster; exits with 1 where something must be mended."""
     from dataclasses import asdict
 
-    from tunesmith.flows.doctor import examine
+    if cluster:
+        from tunesmith.deploy.doctor import examine_cluster
+        from tunesmith.kubernetes.client import KubernetesClient
+        from tunesmith.kubernetes.connection import connect
 
-    findings = examine(Home.locate(home))
+        connection = connect(context=context, namespace=namespace, patience_seconds=5)
+        findings = examine_cluster(KubernetesClient(connection))
+    else:
+        from tunesmith.flows.doctor import examine
+
+        findings = examine(Home.locate(home))
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:

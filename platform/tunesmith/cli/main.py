@@ -8,6 +8,7 @@ import typer
 
 from tunesmith.cli.ask import ask
 from tunesmith.cli.data import app as data
+from tunesmith.cli.deploy import app as deploy
 from tunesmith.cli.doctor import doctor
 from tunesmith.cli.down import down
 from tunesmith.cli.evaluate import evaluate
@@ -51,6 +52,7 @@ app.command()(doctor)
 app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
+app.add_typer(deploy, name="deploy")
 app.add_typer(projects, name="projects")
 
 

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 HomeOption = Annotated[
     str | None, typer.Option("--home", help="Folder of the installation [TUNESMITH_HOME, ~/.tunesmith].")
 ]
+ContextOption = Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig.")]
+NamespaceOption = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="Namespace [the context's own].")
+]
+ReleaseOption = Annotated[str, typer.Option("--release", help="Name of the Helm release.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

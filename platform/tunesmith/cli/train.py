@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.cli.terminal import HomeOption, JsonOption, print_json
+from tunesmith.cli.terminal import (
+    ContextOption,
+    HomeOption,
+    JsonOption,
+    NamespaceOption,
+    ReleaseOption,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from tunesmith.config.home import Home
+    from tunesmith.config.train import TrainConfig
 
 
 def train(
@@ -22,6 +30,12 @@ def train(
         list[str], typer.Option("--set", help="Override a field: path.to.field=value.")
     ] = [],  # noqa: B006
     fresh: Annotated[bool, typer.Option(help="Begin anew under a name that was used before.")] = False,
+    on: Annotated[
+        str | None, typer.Option("--on", help="`kubernetes`: in a cluster of its own, made by KubeRay.")
+    ] = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+    release: ReleaseOption = "tunesmith",
     attempt: Annotated[
         Path | None, typer.Option(help="An attempt's folder, as the controller starts it.", hidden=True)
     ] = None,
@@ -33,9 +47,9 @@ def train(
     from tunesmith.config.recipe import load_recipe
     from tunesmith.config.train import TrainConfig
     from tunesmith.errors import ConfigError
-    from tunesmith.train.run import run_training
-    from tunesmith.train.watch import make_watcher
 
+    if on not in (None, "kubernetes"):
+        raise ConfigError(f"--on {on}: it is `kubernetes`, or left out: the Ray cluster at hand.")
     signal.signal(signal.SIGTERM, _leave)
     if attempt is not None:
         _run_attempt(attempt, Home.locate(home))
@@ -45,6 +59,12 @@ def train(
             "Which recipe? `tunesmith train RECIPE`: a file, or the name of a shipped one (tiny/handbook-lora)."
         )
     config = load_recipe(recipe, TrainConfig, overrides)
+    if on == "kubernetes":
+        _train_on_kubernetes(config, context=context, namespace=namespace, release=release)
+        return
+    from tunesmith.train.run import run_training
+    from tunesmith.train.watch import make_watcher
+
     watcher = make_watcher()
     try:
         result = run_training(config, home=Home.locate(home), watcher=watcher, fresh=fresh)
@@ -57,6 +77,19 @@ def train(
     if not result.trained:
         print(f'Run "{config.name}" has succeeded before; nothing to do. Start over with --fresh.')
     print(f"{result.version.name}  ({metrics['steps']:.0f} steps, loss {metrics['loss']:.4f})")
+
+
+def _train_on_kubernetes(
+    config: TrainConfig, *, context: str | None, namespace: str | None, release: str
+) -> None:
+    from tunesmith.deploy.submit import follow_run, submit_run
+    from tunesmith.kubernetes.client import KubernetesClient
+    from tunesmith.kubernetes.connection import connect
+
+    client = KubernetesClient(connect(context=context, namespace=namespace))
+    name = submit_run(client, config, release=release)
+    typer.echo(f"RayJob {name} in {client.namespace}; Ctrl-C leaves it running.")
+    follow_run(client, name, say=typer.echo)
 
 
 def _run_attempt(folder: Path, home: Home) -> None:

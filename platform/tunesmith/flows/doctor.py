@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
 import psutil
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.ports import require_free
+from tunesmith.deploy.findings import Finding
 from tunesmith.errors import ConflictError
 from tunesmith.stores.platform_file import read_running
 
@@ -30,21 +29,6 @@ _PACKAGES = (
     "openai",
 )
 _MEMORY_GIB, _DISK_GIB, _SHARED_GIB, _CORES = 12, 5, 0.5, 2
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        what: the thing.
-        verdict: `ok`; `warn`: works, with a drawback; `bad`: must be mended.
-        detail: what was seen, and the way out.
-    """
-
-    what: str
-    verdict: Literal["ok", "warn", "bad"]
-    detail: str
 
 
 def examine(home: Home) -> list[Finding]:

@@ -52,7 +52,7 @@ def error_of(status: int, body: bytes, *, what: str, server: str) -> PlatformErr
                 "(`tunesmith doctor --cluster` lists what is needed), or use a namespace of your own.",
                 code="quota_exceeded" if "exceeded quota" in message else "forbidden",
             )
-        case 404 if message.startswith("namespaces "):
+        case 404 if message.startswith("namespaces ") and "namespaces/" not in what:
             return DependencyError(
                 f"{what}: the namespace does not exist. Make it (`kubectl create namespace NAME`), or name another one "
                 "with --namespace.",

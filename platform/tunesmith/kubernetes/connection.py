@@ -234,6 +234,7 @@ def connect(
     """
     if context is None and kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
         return _from_pod(namespace, patience_seconds)
+    kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")
     try:
         contexts, current = kubernetes_config.list_kube_config_contexts(  # type: ignore[no-untyped-call]
             config_file=kubeconfig

@@ -1,0 +1,122 @@
+"""Installs or upgrades a release, and says meanwhile what comes up and what is stuck."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+
+import yaml
+
+from tunesmith.deploy.doctor import examine_cluster, faults_of
+from tunesmith.deploy.helm import Helm, Release, say_error
+from tunesmith.errors import ConfigError, DependencyError, PlatformError
+from tunesmith.kubernetes.client import KubernetesClient, Thing
+from tunesmith.kubernetes.reasons import why_pod_waits
+
+_SECONDS_BETWEEN_LOOKS = 2.0
+
+
+def install(
+    client: KubernetesClient,
+    helm: Helm,
+    release: Release,
+    *,
+    say: Callable[[str], None],
+    timeout_seconds: int = 600,
+    checked: bool = True,
+) -> None:
+    """Check the cluster, render, then install; what fails is taken back by helm.
+
+    Args:
+        client: the cluster and namespace.
+        helm: installs.
+        release: what to install.
+        say: told of each change.
+        timeout_seconds: how long everything may take to be ready.
+        checked: look at the cluster first, and begin nothing where something must be mended.
+
+    Raises:
+        DependencyError: the cluster lacks something; nothing was begun.
+        ConfigError: a value is wrong, nothing was begun; or it did not come up, says why.
+    """
+    manifest = helm.render(release)  # a wrong value is told before anything is touched
+    if checked:
+        faults = faults_of(examine_cluster(client, needs_gpu=_asks_for_gpus(manifest)))
+        if faults:
+            raise DependencyError(
+                "The cluster is not ready for a release:\n" + "\n".join(f"  {fault}" for fault in faults)
+            )
+    _make_namespace(client, release)
+    with tempfile.TemporaryFile() as output:
+        command = helm.install_command(release, timeout_seconds=timeout_seconds)
+        running = subprocess.Popen(command, stdout=output, stderr=output)
+        watcher = _Progress(client, release, say)
+        try:
+            while running.poll() is None:
+                watcher.look()
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+        finally:
+            if running.poll() is None:
+                running.terminate()  # helm takes back what it has begun
+                running.wait()
+        output.seek(0)
+        said = output.read().decode(errors="replace")
+    if running.returncode:
+        stuck = f" Last seen stuck: {watcher.stuck}." if watcher.stuck else ""
+        raise ConfigError(f"{release.name} did not come up and was taken back: {say_error(said)}{stuck}")
+
+
+class _Progress:
+    """Tells each pod's way once."""
+
+    def __init__(self, client: KubernetesClient, release: Release, say: Callable[[str], None]) -> None:
+        self._client, self._release, self._say = client, release, say
+        self._told: dict[str, str] = {}
+        self.stuck = ""
+
+    def look(self) -> None:
+        try:
+            pods = self._client.all("Pod", selector=f"app.kubernetes.io/instance={self._release.name}")
+        except PlatformError as error:
+            self._tell("cluster", error.message)
+            return
+        reasons = []
+        for pod in pods:
+            reason = why_pod_waits(pod)
+            reasons += [f"{pod['metadata']['name']}: {reason}"] if reason else []
+            self._tell(pod["metadata"]["name"], reason or _phase(pod))
+        self.stuck = reasons[0] if reasons else ""
+
+    def _tell(self, name: str, state: str) -> None:
+        if self._told.get(name) != state:
+            self._told[name] = state
+            self._say(f"{name}: {state}")
+
+
+def _phase(pod: Thing) -> str:
+    status: Mapping[str, object] = pod.get("status") or {}
+    conditions = status.get("conditions")
+    ready = any(
+        each.get("type") == "Ready" and each.get("status") == "True"
+        for each in (conditions if isinstance(conditions, list) else [])
+    )
+    return "ready" if ready else str(status.get("phase", "Pending")).lower()
+
+
+def _make_namespace(client: KubernetesClient, release: Release) -> None:
+    if client.get("Namespace", release.namespace) is None:
+        client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}})
+
+
+def _asks_for_gpus(manifest: str) -> bool:
+    for document in yaml.safe_load_all(manifest):
+        if (
+            document
+            and document.get("kind") == "ConfigMap"
+            and "clusters.yaml" in (document.get("data") or {})
+        ):
+            clusters = yaml.safe_load(document["data"]["clusters.yaml"])
+            return any(group.get("accelerators") for group in clusters["serving"]["workerGroups"])
+    return False

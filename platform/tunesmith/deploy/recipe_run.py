@@ -1,0 +1,173 @@
+"""A recipe as objects of a cluster: a ConfigMap with the recipe and its data, and a RayJob that runs it.
+
+The same recipe that runs on a laptop; `kubectl apply`, a GitOps tool and `tunesmith train --on kubernetes` take the
+same objects. Their name is made of what they say, so that the same command again finds the same run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tunesmith.config.clusters import ClustersConfig
+from tunesmith.config.train import TrainConfig
+from tunesmith.errors import ConfigError
+from tunesmith.kubernetes.names import common_labels, object_name
+from tunesmith.kubernetes.ray_job import Run, ray_job
+from tunesmith.kubernetes.templates import ClusterTemplates, parse_templates
+
+MOUNT = "/etc/tunesmith/run"
+"""Where recipe and data lie in every pod of the run."""
+_LARGEST_DATA = 900 * 1024
+"""etcd takes objects of a little more than a mebibyte."""
+_RETRIES = 3
+_TEMPLATES = "-pod-templates"
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeRun:
+    """The objects of a run.
+
+    Attributes:
+        name: of both.
+        config_map: recipe and data.
+        ray_job: the run.
+    """
+
+    name: str
+    config_map: Mapping[str, Any]
+    ray_job: Mapping[str, Any]
+
+    def manifests(self) -> str:
+        """Both, as `kubectl apply` takes them."""
+        return yaml.safe_dump_all([dict(self.config_map), dict(self.ray_job)], sort_keys=False)
+
+
+def recipe_run(
+    config: TrainConfig, templates: ClusterTemplates, *, release: str, namespace: str
+) -> RecipeRun:
+    """Describe the objects of a recipe.
+
+    Args:
+        config: the resolved recipe. A data file of this machine travels with it; any other path is the image's.
+        templates: the chart's pod templates.
+        release: name of the release whose templates they are.
+        namespace: where to run.
+
+    Returns:
+        The objects.
+
+    Raises:
+        ConfigError: no worker group holds it, its data is too large to travel, or nothing would outlive its pods.
+    """
+    _require_shared_state(templates)
+    recipe, data = _packed(config)
+    files = {"recipe.yaml": yaml.safe_dump(recipe, sort_keys=False), **data}
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
+    name = object_name(config.name, digest)
+    space = _workspace(templates.config, namespace)
+    run = Run(
+        name,
+        ["tunesmith", "train", f"{MOUNT}/recipe.yaml"],
+        config.resources,
+        labels={"tunesmith/run": object_name(config.name, longest=63)},
+        config_map=name,
+        mount=MOUNT,
+        # Nobody drives this one: the operator itself makes a new cluster, and the run goes on from its checkpoint.
+        retries=max(_RETRIES, templates.config.training.backoff_limit),
+    )
+    config_map = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {**common_labels(release), "tunesmith/run": run.labels["tunesmith/run"]},
+        },
+        "data": files,
+    }
+    return RecipeRun(name, config_map, ray_job(run, templates, workspace=space, release=release))
+
+
+def find_templates(objects: Iterable[Mapping[str, Any]], *, where: str) -> ClusterTemplates:
+    """Find the pod templates among a release's objects.
+
+    Args:
+        objects: rendered, or read from a cluster.
+        where: what to call them in a message.
+
+    Returns:
+        The templates.
+
+    Raises:
+        ConfigError: they are not there, or wrong.
+    """
+    for thing in objects:
+        if thing.get("kind") == "ConfigMap" and thing["metadata"]["name"].endswith(_TEMPLATES):
+            return parse_templates(thing.get("data") or {}, where=where)
+    raise ConfigError(
+        f"{where} holds no pod templates. Install the release first: `tunesmith deploy install`."
+    )
+
+
+def _packed(config: TrainConfig) -> tuple[dict[str, Any], dict[str, str]]:
+    """The recipe with its data file beside it, where that is a file of this machine."""
+    recipe = config.model_dump(mode="json")
+    path = Path(str(getattr(config.data, "path", "")))
+    if not path.name or not path.is_file():
+        return recipe, {}
+    size = path.stat().st_size
+    if size > _LARGEST_DATA:
+        raise ConfigError(
+            f"data.path={path} has {size / 2**20:.1f} MiB; {_LARGEST_DATA // 1024} KiB travel with a run. Upload it "
+            "and make a job (POST /v1/files, POST /v1/fine_tuning/jobs), or name a path that the training pods mount."
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"data.path={path} is not UTF-8: {error.reason} at byte {error.start}.") from error
+    recipe["data"] = {**recipe["data"], "path": f"{MOUNT}/data.jsonl"}
+    return recipe, {"data.jsonl": text}
+
+
+def _workspace(config: ClustersConfig, namespace: str) -> Any:
+    known = {space.namespace: space for space in config.workspaces}
+    if namespace not in known:
+        raise ConfigError(
+            f"namespace {namespace} is none of the release's: {', '.join(known)}. Choose one of them with --namespace, "
+            "or add it to the chart's values."
+        )
+    return known[namespace]
+
+
+def _require_shared_state(templates: ClusterTemplates) -> None:
+    """Head and workers write one run's state; it must be one folder, and outlive the cluster of an attempt."""
+    shape = templates.config.training
+    for file in (shape.head.template, *(group.template for group in shape.worker_groups)):
+        if not _keeps_state(templates.pods[file]):
+            raise ConfigError(
+                f"{file}: TUNESMITH_HOME lies in an emptyDir, so that checkpoints die with the pod and no other pod "
+                "sees them. Mount one shared volume (ReadWriteMany) there in training.head and training.workerGroups, "
+                "or submit the run as a job of the platform (POST /v1/fine_tuning/jobs)."
+            )
+
+
+def _keeps_state(template: Mapping[str, Any]) -> bool:
+    spec = template["spec"]
+    container = spec["containers"][0]
+    variables = {variable["name"]: variable.get("value", "") for variable in container.get("env", ())}
+    home = variables.get("TUNESMITH_HOME", "")
+    mounts = sorted(
+        container.get("volumeMounts", ()), key=lambda mount: len(mount["mountPath"]), reverse=True
+    )
+    holding = next(
+        (mount for mount in mounts if f"{home}/".startswith(f"{mount['mountPath'].rstrip('/')}/")), None
+    )
+    volumes = {volume["name"]: volume for volume in spec.get("volumes", ())}
+    return holding is not None and "emptyDir" not in volumes.get(holding["name"], {"emptyDir": {}})

@@ -1,0 +1,200 @@
+"""Install, status and destroy, against a fake cluster and a helm that does nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_server import FakeApiServer
+from typer.testing import CliRunner
+
+from tunesmith.cli.main import app
+from tunesmith.deploy.destroy import plan_removal, remove
+from tunesmith.deploy.helm import Helm, Release, say_error
+from tunesmith.deploy.install import install
+from tunesmith.deploy.status import release_status
+from tunesmith.errors import ConfigError, DependencyError, UnavailableError
+from tunesmith.kubernetes.client import KubernetesClient
+
+RELEASE = Release("tunesmith", "tunesmith")
+LABELS = {"app.kubernetes.io/instance": "tunesmith", "app.kubernetes.io/managed-by": "tunesmith"}
+
+
+def run_install(client: KubernetesClient, release: Release = RELEASE) -> list[str]:
+    said: list[str] = []
+    install(client, Helm.find(), release, say=said.append, timeout_seconds=60)
+    return said
+
+
+def asked(log: Path, verb: str) -> list[str]:
+    return [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith(verb)]
+
+
+def stuck_pod(server: FakeApiServer) -> None:
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
+    server.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": "tunesmith-gateway-1",
+                "labels": {"app.kubernetes.io/instance": "tunesmith"},
+            },
+            "spec": {"containers": [{"name": "gateway"}]},
+            "status": {"containerStatuses": [{"name": "gateway", "image": "tunesmith:9", "state": waiting}]},
+        }
+    )
+
+
+def ray_job(**metadata: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayJob",
+        "metadata": {"name": "ftjob-1-1", "labels": {**LABELS, "tunesmith/job": "ftjob-1"}, **metadata},
+        "spec": {"entrypoint": "x"},
+        "status": {"jobDeploymentStatus": "Running"},
+    }
+
+
+def test_a_release_is_installed(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
+) -> None:
+    run_install(client)
+    (command,) = asked(helm_log, "upgrade")
+    assert command.startswith("upgrade --install tunesmith ")
+    assert command.endswith("--namespace tunesmith --wait --atomic --timeout 60s")
+
+
+def test_nothing_is_begun_on_a_cluster_that_is_not_ready(
+    server: FakeApiServer, client: KubernetesClient, helm_log: Path
+) -> None:
+    with pytest.raises(DependencyError, match=r"(?s)no KubeRay operator runs"):
+        run_install(client)
+    assert asked(helm_log, "upgrade") == []
+    assert {method for method, path in server.requests if "accessreviews" not in path} == {"GET"}
+
+
+def test_nothing_is_begun_with_wrong_values(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "manifest.yaml").unlink()
+    with pytest.raises(ConfigError, match="image is empty"):
+        run_install(client)
+    assert good_cluster.requests == []
+
+
+def test_a_missing_namespace_is_made(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
+) -> None:
+    good_cluster.remove("Namespace", "tunesmith")
+    run_install(client)
+    assert good_cluster.find("Namespace", "tunesmith")
+
+
+def test_what_is_stuck_is_named(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELM_FAILS", "1")
+    stuck_pod(good_cluster)
+    with pytest.raises(
+        ConfigError, match=r"was taken back: context deadline.*stuck: .*Image tunesmith:9 cannot be"
+    ):
+        run_install(client)
+
+
+def test_no_helm_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("TUNESMITH_HELM", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DependencyError, match=r"helm is not on PATH"):
+        Helm.find()
+    old = tmp_path / "helm"
+    old.write_text("#!/bin/sh\necho v3.9.4\n", encoding="utf-8")
+    old.chmod(0o755)
+    with pytest.raises(DependencyError, match=r"v3\.9\.4; 3\.14 or newer"):
+        Helm.find()
+
+
+def test_helms_words_become_one_line() -> None:
+    said = (
+        "WARNING: Kubernetes configuration file is group-readable\n"
+        "Error: execution error at (tunesmith/templates/gateway/ingress.yaml:3:4): error calling fail: "
+        "Ingress and HTTPRoute are both enabled.\n  Disable one.\n"
+    )
+    assert say_error(said) == "Ingress and HTTPRoute are both enabled. Disable one."
+
+
+def test_status(good_cluster: FakeApiServer, client: KubernetesClient) -> None:
+    good_cluster.put(ray_job())
+    good_cluster.put(
+        {
+            "apiVersion": "ray.io/v1",
+            "kind": "RayService",
+            "metadata": {"name": "s", "labels": LABELS, "annotations": {"tunesmith/base-name": "Org/Model"}},
+            "spec": {},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }
+    )
+    limits = {"limits": {"nvidia.com/gpu": 3}}
+    good_cluster.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "p", "namespace": "default"},
+            "spec": {"nodeName": "n1", "containers": [{"resources": limits}]},
+        }
+    )
+    seen = release_status(client, release="tunesmith")
+    assert [(each.base, each.ready) for each in seen.served] == [("Org/Model", True)]
+    assert [(each.job, each.state) for each in seen.jobs] == [("ftjob-1", "Running")]
+    assert seen.gpus is not None
+    assert [(each.held, each.used, each.free) for each in seen.gpus] == [(8, 3, 5)]
+    good_cluster.forbidden = {("list", "nodes")}
+    assert release_status(client, release="tunesmith").gpus is None
+
+
+def test_destroy_takes_what_was_made_and_nothing_else(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "installed").touch()
+    good_cluster.put(ray_job())
+    good_cluster.put(ray_job(name="other", labels={**LABELS, "app.kubernetes.io/instance": "another"}))
+    good_cluster.put(ray_job(name="theirs", labels={}))
+    removal = plan_removal(client, Helm.find(), RELEASE)
+    assert removal.lines() == ["RayJob ftjob-1-1", "1 x Service"]
+    said: list[str] = []
+    remove(client, Helm.find(), RELEASE, say=said.append)
+    assert said == ["helm uninstall", "RayJob ftjob-1-1"]
+    assert sorted(thing["metadata"]["name"] for thing in good_cluster.all("RayJob")) == ["other", "theirs"]
+
+
+def test_destroy_says_what_does_not_go(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
+) -> None:
+    good_cluster.put(ray_job(finalizers=["ray.io/x"]))
+    with pytest.raises(UnavailableError, match=r"RayJob ftjob-1-1\. Is the KubeRay operator still running"):
+        remove(client, Helm.find(), RELEASE, say=lambda line: None, seconds_to_go=0.6)
+
+
+def test_destroy_asks(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "installed").touch()
+    good_cluster.put(ray_job())
+    result = CliRunner().invoke(app, ["deploy", "destroy"], input="n\n")
+    assert "RayJob ftjob-1-1" in result.output
+    assert result.exit_code == 1
+    assert good_cluster.find("RayJob", "ftjob-1-1")
+    assert asked(helm_log, "uninstall") == []
+    result = CliRunner().invoke(app, ["deploy", "destroy", "--yes"])
+    assert result.exit_code == 0, result.output
+    assert good_cluster.all("RayJob") == []
+
+
+def test_commands_print(good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path) -> None:
+    good_cluster.put(ray_job())
+    status = CliRunner().invoke(app, ["deploy", "status"])
+    assert "ftjob-1" in status.output
+    assert "nvidia.com/gpu" in status.output
+    assert CliRunner().invoke(app, ["doctor", "--cluster"]).exit_code == 0
+    assert "gateway" in CliRunner().invoke(app, ["deploy", "render"]).output
