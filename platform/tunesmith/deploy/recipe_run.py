@@ -30,6 +30,20 @@ _RETRIES = 3
 _TEMPLATES = "-pod-templates"
 
 
+class _Readable(yaml.SafeDumper):
+    """Writes texts of several lines as such, and no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        return True
+
+
+def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Readable.add_representer(str, _write_text)
+
+
 @dataclass(frozen=True, slots=True)
 class RecipeRun:
     """The objects of a run.
@@ -46,7 +60,7 @@ class RecipeRun:
 
     def manifests(self) -> str:
         """Both, as `kubectl apply` takes them."""
-        return yaml.safe_dump_all([dict(self.config_map), dict(self.ray_job)], sort_keys=False)
+        return yaml.dump_all([dict(self.config_map), dict(self.ray_job)], Dumper=_Readable, sort_keys=False)
 
 
 def recipe_run(

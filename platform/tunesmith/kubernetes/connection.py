@@ -249,7 +249,7 @@ def connect(
             config_file=kubeconfig, context=chosen, persist_config=False
         )
     except (kubernetes_config.ConfigException, OSError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:200].rstrip(".")
         raise ConfigError(
             f"No cluster to talk to: {reason}. Set KUBECONFIG, or write ~/.kube/config with your provider's command."
         ) from error
