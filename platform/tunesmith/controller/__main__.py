@@ -76,6 +76,9 @@ def _run_in_cluster() -> int:
 
     try:
         settings = read_settings()
+        telemetry = settings.config.telemetry
+        configure_logs(telemetry.log_format, service="controller")
+        use_collector(telemetry.otlp_endpoint)
         client = KubernetesClient(connect(namespace=settings.namespace))
         controller = ClusterController(settings, client)
     except PlatformError as error:

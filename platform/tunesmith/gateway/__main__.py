@@ -76,6 +76,9 @@ def _run_in_cluster() -> int:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
     config, draining = settings.config, Draining()
+    configure_logs(config.telemetry.log_format, service="gateway")
+    use_collector(config.telemetry.otlp_endpoint)
+    tracer = open_tracer("tunesmith-gateway")
     base = config.served_bases[0]
     url = serve_url(settings.release, base.model, namespace=settings.namespace)
     readiness = ServeReadiness(url, release=settings.release)
@@ -84,7 +87,7 @@ def _run_in_cluster() -> int:
         # The chart's hook has migrated it: several gateways start at once.
         database=Database(settings.home.database_url),
         objects=objects,
-        upstream=Upstream(url, config.load),
+        upstream=Upstream(url, config.load, tracer),
         base=base.model,
         embedder=config.embedder,
         readiness=readiness,
@@ -92,6 +95,8 @@ def _run_in_cluster() -> int:
         engine=base.engine or config.engine,
         load=config.load,
         draining=draining,
+        tracer=tracer,
+        limits=Limits(**config.limits.model_dump()),
     )
     serve_draining(app, draining=draining, load=config.load, host="0.0.0.0", port=8000)
     return 0
