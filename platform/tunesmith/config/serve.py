@@ -84,6 +84,9 @@ class JobsConfig(StrictModel):
     """Most workers of one job."""
     patience_seconds: float = Field(900, gt=0)
     """How long a step of a job may fail (an engine that is away, a full disk) before the job fails."""
+    keep_seconds: float = Field(24 * 3600, ge=0)
+    """How long checkpoints, packed rows and the like of a job are kept after its end; logs, events and its version
+    stay."""
     stand_ins: tuple[str, ...] = ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", "gpt-3.5-turbo")
     """Names of hosted models for which the served base stands in, so that programs run unchanged."""
 

@@ -114,7 +114,12 @@ def build_controller(platform: RunningPlatform) -> Controller:
         record=record,
         jobs=_jobs(platform, database, objects),
         batches=_batches(platform, database, objects),
-        housekeeper=Housekeeper(database, objects),
+        housekeeper=Housekeeper(
+            database,
+            objects,
+            home,
+            keep_jobs_seconds=ServeConfig.model_validate(platform.config).jobs.keep_seconds,
+        ),
     )
 
 

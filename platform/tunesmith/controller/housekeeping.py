@@ -6,7 +6,9 @@ import logging
 import threading
 import time
 
+from tunesmith.config.home import Home
 from tunesmith.controller.edge import going_on
+from tunesmith.jobs.retention import tidy_ended_jobs
 from tunesmith.stores.database import Database
 from tunesmith.stores.expiry import purge_expired, sweep_orphans
 from tunesmith.stores.objects import ObjectStore
@@ -24,11 +26,17 @@ class Housekeeper:
     Args:
         database: the metadata database.
         objects: where the bytes lie.
+        home: where jobs run.
+        keep_jobs_seconds: how long an ended job's checkpoints are kept.
     """
 
-    def __init__(self, database: Database, objects: ObjectStore) -> None:
+    def __init__(
+        self, database: Database, objects: ObjectStore, home: Home, *, keep_jobs_seconds: float
+    ) -> None:
         self._database = database
         self._objects = objects
+        self._home = home
+        self._keep_jobs_seconds = keep_jobs_seconds
         self._swept_at = time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
@@ -51,6 +59,9 @@ class Housekeeper:
                 gone.uploads,
                 gone.vector_stores,
             )
+        tidied = tidy_ended_jobs(self._database, self._home, after_seconds=self._keep_jobs_seconds)
+        if tidied:
+            LOG.info("tidied: %d ended jobs", tidied)
         if time.monotonic() - self._swept_at >= _SECONDS_BETWEEN_SWEEPS:
             self._swept_at = time.monotonic()
             LOG.info("swept: %d orphans", sweep_orphans(self._database, self._objects))

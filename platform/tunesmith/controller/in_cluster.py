@@ -55,7 +55,9 @@ class ClusterController:
         self._port = port
         self._turned = time.monotonic()
         self.bases = ServedBases(client, settings, templates=templates)
-        self._housekeeper = Housekeeper(database, objects)
+        self._housekeeper = Housekeeper(
+            database, objects, settings.home, keep_jobs_seconds=settings.config.jobs.keep_seconds
+        )
         owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._batches = BatchController(
             database,

@@ -1,6 +1,7 @@
 """Where the files of a job lie in the object store.
 
 projects/<project>/jobs/<job id>/
+    prepared/<hash>/    its rows, packed
     data/<file id>      what the job was given: its own, whatever becomes of the uploaded file
     attempt-0001/       events.jsonl, worker-0.log, checkpoint-50/, export/
 """
@@ -18,6 +19,10 @@ from tunesmith.records import Job
 
 PROOF = "proof.json"
 """File in the export with what the engine must say too."""
+DATA = "data"
+"""Folder of the files that a job was given."""
+PREPARED = "prepared"
+"""Folder of its rows, packed."""
 EXPORT = "export"
 """Folder in the attempt's folder where the workers leave the trained weights."""
 
@@ -45,7 +50,7 @@ def data_key(job: Job, file_id: str) -> str:
     Returns:
         Path below the home's `objects/`.
     """
-    return f"projects/{job.project_id}/jobs/{job.id}/data/{file_id}"
+    return f"projects/{job.project_id}/jobs/{job.id}/{DATA}/{file_id}"
 
 
 def keep_file(source: Path, target: Path) -> None:

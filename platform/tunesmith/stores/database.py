@@ -294,6 +294,7 @@ class JobRow(Base):
     result_files: Mapped[list[str] | None]
     held_by: Mapped[str | None]
     held_until: Mapped[float | None]
+    tidied_at: Mapped[int | None]
 
 
 class JobEventRow(Base):

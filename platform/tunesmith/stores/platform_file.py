@@ -24,11 +24,13 @@ class ProcessId:
 
     Attributes:
         pid: its number.
-        started: Unix seconds of its start, as psutil says.
+        started: seconds from the machine's boot to its start: no clock that is set meanwhile changes them.
+        boot: which boot; empty where the system does not say.
     """
 
     pid: int
     started: float
+    boot: str = ""
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
@@ -43,16 +45,29 @@ class ProcessId:
         Raises:
             psutil.NoSuchProcess: it is gone already.
         """
-        return cls(pid, psutil.Process(pid).create_time())
+        return cls(pid, _seconds_from_boot(psutil.Process(pid)), _boot())
 
     def alive(self) -> bool:
         """Whether this very process still runs (a zombie does not)."""
         try:
             process = psutil.Process(self.pid)
-            # The start time counts from the machine's boot, which a clock correction may shift a little.
-            return abs(process.create_time() - self.started) < 2 and process.status() != psutil.STATUS_ZOMBIE
+            # The system tells its boot in whole seconds.
+            is_same = abs(_seconds_from_boot(process) - self.started) < 2 and self.boot in ("", _boot())
+            return is_same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
+
+
+def _seconds_from_boot(process: psutil.Process) -> float:
+    # Both are told by today's clock, whatever it said when the process started.
+    return process.create_time() - psutil.boot_time()
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

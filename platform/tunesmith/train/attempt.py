@@ -20,7 +20,7 @@ from tunesmith.config.train import FileDataConfig, TrainConfig
 from tunesmith.datasets.sources import hash_data, load_data
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, UnavailableError
 from tunesmith.jobs.events import append_event, read_events
-from tunesmith.jobs.folders import EXPORT, attempt_folder, lock_folder
+from tunesmith.jobs.folders import EXPORT, PREPARED, attempt_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.order import AttemptOrder, read_order
 from tunesmith.train.base import hash_tokenizer, settle_base
@@ -50,7 +50,7 @@ def run_attempt(folder: Path, *, home: Home) -> None:
     with hold_name(lock_folder(home), order.job_id), _last_word(note):
         config = settle_base(recipe_of(order, home))
         data_hash = hash_data(config.data)
-        prepared = _prepare(config, data_hash, order, home)
+        prepared = _prepare(config, data_hash, folder.parent)
         steps = num_steps(config, num_rows=prepared.num_rows)
         note(
             "prepared",
@@ -83,9 +83,9 @@ def recipe_of(order: AttemptOrder, home: Home) -> TrainConfig:
     return config.model_copy(update={"data": config.data.model_copy(update={"path": path})})
 
 
-def _prepare(config: TrainConfig, data_hash: str, order: AttemptOrder, home: Home) -> Prepared:
+def _prepare(config: TrainConfig, data_hash: str, job_folder: Path) -> Prepared:
     fingerprint = fingerprint_of(config, data_hash, hash_tokenizer(config))
-    folder = home.objects / "projects" / order.project_id / "prepared" / fingerprint[:16]
+    folder = job_folder / PREPARED / fingerprint[:16]
     return prepare(config, partial(load_data, config), folder)
 
 

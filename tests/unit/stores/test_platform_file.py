@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tunesmith.config.home import Home
@@ -90,3 +91,14 @@ def test_a_key_that_is_gone_is_said_with_the_way_out(platform):
     platform.api_key_file.parent.mkdir(parents=True, exist_ok=True)
     platform.api_key_file.write_text("sk-1\n")
     assert platform.api_key() == "sk-1"
+
+
+@pytest.mark.parametrize("jump", [-7 * 24 * 3600, 7 * 24 * 3600])
+def test_a_clock_that_is_set_makes_no_process_another_one(monkeypatch: pytest.MonkeyPatch, jump: int) -> None:
+    own, boot_time = ProcessId.of(os.getpid()), psutil.boot_time()
+    # The system derives the moment of its boot from the clock, and psutil a process's start from that.
+    for module in (psutil, psutil._pslinux):
+        monkeypatch.setattr(module, "boot_time", lambda: boot_time + jump)
+    assert own.alive()
+    assert not replace(own, started=own.started + 60).alive()
+    assert not replace(own, boot="another").alive()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class ProcessRunner:
             folder: the attempt's folder, with its order.
 
         Returns:
-            `{"pid", "started", "attempt"}`.
+            `{"pid", "started", "boot", "attempt"}`.
         """
         attempt = f"{job.id}/{job.fence}"
         for process in psutil.process_iter():
@@ -78,7 +79,7 @@ class ProcessRunner:
         Returns:
             True while it runs.
         """
-        return ProcessId(handle["pid"], handle["started"]).alive()
+        return ProcessId(handle["pid"], handle["started"], handle.get("boot", "")).alive()
 
     def stop(self, handle: Mapping[str, Any]) -> None:
         """Ask the driver to leave, then end whatever carries its attempt.
@@ -126,10 +127,10 @@ def _is_living(process: psutil.Process) -> bool:
 
 def _handle(pid: int, attempt: str) -> Mapping[str, Any]:
     try:
-        started = psutil.Process(pid).create_time()
+        process = ProcessId.of(pid)
     except psutil.NoSuchProcess:
-        started = 0.0
-    return {"pid": pid, "started": started, "attempt": attempt}
+        process = ProcessId(pid, 0.0)
+    return {**asdict(process), "attempt": attempt}
 
 
 def _is_driver(process: psutil.Process, folder: Path) -> bool:
