@@ -196,7 +196,16 @@ def test_a_second_up_and_a_busy_port_start_nothing(platform: LivePlatform, tmp_p
 def test_status_and_health_say_that_everything_is_ready(platform: LivePlatform) -> None:
     report = json.loads(platform.command("status", "--json").stdout)
     conditions = {part["name"]: part["condition"] for part in report["parts"]}
-    assert set(conditions) == {"controller", "ray", "milvus", "gateway", "engine", "embed", "answer"}
+    assert set(conditions) == {
+        "controller",
+        "ray",
+        "milvus",
+        "gateway",
+        "indexer",
+        "engine",
+        "embed",
+        "answer",
+    }
     assert set(conditions.values()) == {"ready"}
     memory = {part["name"]: part["memory_mib"] for part in report["parts"]}
     # The control plane loads no engine.

@@ -146,7 +146,7 @@ class DocumentQueue:
             row.error_code, row.error_message = error or (None, None)
             row.pending = status == "completed" and row.attributes != task.attributes
             if status == "deleted":
-                row.created_at, row.ingested_at = row.created_at, int(time.time())
+                row.ingested_at = int(time.time())
             if status != "completed":
                 row.content_hash, row.num_chunks, row.usage_bytes = "", 0, 0
 

@@ -189,7 +189,8 @@ class DocumentRow(Base):
 
     __tablename__ = "documents"
     __table_args__ = (
-        Index("documents_by_file", "store_id", "file_id", unique=True),
+        Index("documents_by_file", "file_id", "store_id", unique=True),
+        Index("documents_by_time", "store_id", "created_at", "file_id"),
         Index("documents_pending", "pending", "created_at"),
         Index("documents_by_batch", "batch_id"),
     )

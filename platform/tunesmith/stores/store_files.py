@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tunesmith.errors import NotFoundError
@@ -115,8 +116,12 @@ class StoreFiles:
         Raises:
             NotFoundError: the project has no such file.
         """
-        with self._database.session() as session:
-            self._attach(session, [wanted], batch_id=None)
+        try:
+            with self._database.session() as session:
+                self._attach(session, [wanted], batch_id=None)
+        except IntegrityError:
+            # Somebody attached it at the same moment; this word is the later one.
+            return self.attach(wanted)
         return self.get(wanted.file_id)
 
     def attach_batch(self, wanted: Sequence[Attachment]) -> FileBatch:
@@ -137,9 +142,13 @@ class StoreFiles:
             project_id=self._store.project_id,
             created_at=int(time.time()),
         )
-        with self._database.session() as session:
-            session.add(batch)
-            self._attach(session, wanted, batch_id=batch.id)
+        try:
+            with self._database.session() as session:
+                session.add(batch)
+                session.flush()
+                self._attach(session, wanted, batch_id=batch.id)
+        except IntegrityError:
+            return self.attach_batch(wanted)
         return self.batch(batch.id)
 
     def get(self, file_id: str) -> StoreFile:

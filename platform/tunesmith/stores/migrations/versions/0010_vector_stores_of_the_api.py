@@ -35,7 +35,8 @@ def upgrade() -> None:
         documents.add_column(sa.Column("held_by", sa.String(), nullable=True))
         documents.add_column(sa.Column("held_until", sa.Float(), nullable=True))
     _name_known_documents()
-    op.create_index("documents_by_file", "documents", ["store_id", "file_id"], unique=True)
+    op.create_index("documents_by_file", "documents", ["file_id", "store_id"], unique=True)
+    op.create_index("documents_by_time", "documents", ["store_id", "created_at", "file_id"])
     op.create_index("documents_pending", "documents", ["pending", "created_at"])
 
 
