@@ -18,7 +18,7 @@ from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.names import NamedModel, Names
 from tunesmith.gateway.request_record import record_of
 from tunesmith.gateway.retrieval import RetrievalOptions, find_stores, narrowing, split_tools
-from tunesmith.gateway.served import Unserved, served_fields, without_nulls
+from tunesmith.gateway.served import Unserved, complete_usage, served_fields, without_nulls
 from tunesmith.gateway.stream import EventStreamResponse, relay
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.database import Database
@@ -252,7 +252,7 @@ def complete_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
     """
     return without_nulls(answer) | {
         "choices": [_complete_choice(choice) for choice in answer["choices"]],
-        "usage": without_nulls(answer["usage"]),
+        "usage": complete_usage(answer["usage"]),
     }
 
 

@@ -16,7 +16,7 @@ from tunesmith.gateway.body import check_fields, read_object, while_connected
 from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.names import NamedModel, Names
 from tunesmith.gateway.request_record import record_of
-from tunesmith.gateway.served import Unserved, served_fields, without_nulls
+from tunesmith.gateway.served import Unserved, complete_usage, served_fields, without_nulls
 from tunesmith.gateway.stream import EventStreamResponse, relay
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.keys import ApiKey
@@ -108,4 +108,4 @@ def complete_completion(answer: Mapping[str, Any]) -> dict[str, Any]:
     choices = [
         {"logprobs": None, "finish_reason": "stop"} | without_nulls(choice) for choice in answer["choices"]
     ]
-    return without_nulls(answer) | {"choices": choices, "usage": without_nulls(answer["usage"])}
+    return without_nulls(answer) | {"choices": choices, "usage": complete_usage(answer["usage"])}

@@ -76,3 +76,21 @@ def without_nulls(record: Mapping[str, Any]) -> dict[str, Any]:
         Its other fields; those inside of values stay as they are.
     """
     return {name: value for name, value in record.items() if value is not None}
+
+
+def complete_usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the counts of an answer into the OpenAI schema.
+
+    Args:
+        usage: of the engine.
+
+    Returns:
+        The same without nulls; of the prompt's details what the schema knows, the tokens from the prefix cache.
+    """
+    counts = without_nulls(usage)
+    if details := counts.pop("prompt_tokens_details", None):
+        counts["prompt_tokens_details"] = {
+            "audio_tokens": 0,
+            "cached_tokens": details.get("cached_tokens") or 0,
+        }
+    return counts

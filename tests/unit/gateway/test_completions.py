@@ -100,5 +100,5 @@ def test_a_refusal_of_the_engine_loses_its_number(http, plane, conforms, stream)
 def test_tokens_are_counted(http, gateway_url):
     http.post(ROUTE, json=ASKED)
     text = http.get("/metrics").text
-    assert 'tunesmith_tokens_total{direction="completion",kind="base"} 2.0' in text
+    assert 'tunesmith_tokens_total{direction="completion",model="tiny-reader",project="default"} 2.0' in text
     assert json.dumps(ASKED) not in text

@@ -111,9 +111,14 @@ def test_stages_and_the_cache_are_counted(http, gateway_url, plane: Plane):
     stages = {"embed": 10.0, "search": 20.0, "prompt": 1.0, "generate": 500.0, "cite": 2.0, "total": 533.0}
     plane.completion = {
         "tunesmith": {"timings_ms": stages},
-        "usage": {"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 7}},
+        "usage": {
+            "prompt_tokens": 9,
+            "completion_tokens": 1,
+            "prompt_tokens_details": {"cached_tokens": 7, "created_cache_tokens": None},
+        },
     }
-    http.post(CHAT, json=BODY)
+    usage = http.post(CHAT, json=BODY).json()["usage"]
+    assert usage["prompt_tokens_details"] == {"audio_tokens": 0, "cached_tokens": 7}
     text = httpx.get(f"{gateway_url}/metrics").text
     assert 'tunesmith_retrieval_stage_seconds_sum{stage="generate"} 0.5' in text
     assert 'tunesmith_retrieval_stage_seconds_count{stage="embed"} 1.0' in text
