@@ -17,7 +17,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.config.train import ResourcesConfig
 from tunesmith.errors import UnavailableError
-from tunesmith.stores.platform_file import read_running
+from tunesmith.stores.platform_file import ProcessId, read_running
 
 _SECONDS_TO_ANSWER = 10
 TOO_SMALL = "cluster_too_small"
@@ -32,11 +32,13 @@ class Cluster:
         address: `host:port` or another address of Ray's; None: none yet, one is started for the run.
         environment: variables to set before joining; the platform's own cluster asks for its token.
         training_cpus: on the platform's cluster, the CPUs that serving leaves to training; None elsewhere.
+        head: on the platform's cluster, the process of its head; None elsewhere.
     """
 
     address: str | None
     environment: Mapping[str, str] = field(default_factory=dict)
     training_cpus: float | None = None
+    head: ProcessId | None = None
 
     def not_joined(self, reason: str) -> str:
         """Say that the cluster could not be joined, and the way out.
@@ -107,7 +109,8 @@ def find_cluster(home: Home) -> Cluster:
         budget = ServeConfig.model_validate(running.config).budget
         # Whoever is told of the platform's address, a job on its cluster, is told how to join too.
         environment = {} if told else running.ray_environment()
-        return Cluster(running.ray_address, environment, training_cpus=budget.training_cpus)
+        head = running.pids.get("ray")
+        return Cluster(running.ray_address, environment, training_cpus=budget.training_cpus, head=head)
     return Cluster(told)
 
 

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from tunesmith.config.home import Home
-from tunesmith.errors import StorageError, TrainingError
+from tunesmith.errors import StorageError, TrainingError, UnavailableError
 from tunesmith.jobs.events import append_event
-from tunesmith.train.cluster import ray_session, require_cluster, taken_for_now
+from tunesmith.stores.platform_file import ProcessId
+from tunesmith.train.cluster import find_cluster, ray_session, require_cluster, taken_for_now
+from tunesmith.train.head import leave_for_sure, require_head, require_it_was_not_the_head
 from tunesmith.train.loop import train_loop_per_worker
 from tunesmith.train.spec import LoopSpec
 
@@ -34,6 +36,7 @@ def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mappin
         StorageError: a worker could not write.
         UnavailableError: no Ray cluster answers, or none that could ever hold the workers.
     """
+    head = find_cluster(home).head
     with ray_session(home, spec.config.resources, log=spec.attempt_folder / "ray.log") as own_cluster:
         if not own_cluster:
             _tell_if_waiting(spec)
@@ -43,10 +46,20 @@ def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mappin
         while not running.done():
             wait([running], timeout=_POLL_SECONDS)
             _raise_told(take_in())
+            _require_head(head)
     _raise_told(take_in())
     if running.exception() is not None and not own_cluster:
-        require_cluster(home)  # that it died under the run is no fault of the run
+        require_it_was_not_the_head(head)
+        require_cluster(home)
     _raise_failed(spec, running.exception())
+
+
+def _require_head(head: ProcessId | None) -> None:
+    try:
+        require_head(head)
+    except UnavailableError:
+        leave_for_sure()  # the trainer may wait for its workers for ever, and Ray for its head
+        raise
 
 
 def _tell_if_waiting(spec: LoopSpec) -> None:

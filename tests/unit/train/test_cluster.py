@@ -58,7 +58,8 @@ def test_job_on_the_platforms_cluster_keeps_to_its_budget(
     home = Home(tmp_path)
     write_running(replace(_platform(home), config={"budget": {"training_cpus": 6.0}}))
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:4321")
-    assert find_cluster(home) == Cluster("127.0.0.1:4321", {}, training_cpus=6.0)
+    head = ProcessId.of(os.getpid())
+    assert find_cluster(home) == Cluster("127.0.0.1:4321", {}, training_cpus=6.0, head=head)
 
 
 def test_told_address_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
