@@ -80,7 +80,7 @@ def recipe_run(
     Raises:
         ConfigError: no worker group holds it, its data is too large to travel, or nothing would outlive its pods.
     """
-    _require_shared_state(templates)
+    home = _shared_home(templates)
     recipe, data = _packed(config)
     files = {"recipe.yaml": yaml.safe_dump(recipe, sort_keys=False), **data}
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
@@ -88,7 +88,7 @@ def recipe_run(
     space = _workspace(templates.config, namespace)
     run = Run(
         name,
-        ["tunesmith", "train", f"{MOUNT}/recipe.yaml"],
+        ["tunesmith", "train", f"{MOUNT}/recipe.yaml", "--home", f"{home}/runs/{name}"],
         config.resources,
         labels={"tunesmith/run": object_name(config.name, longest=63)},
         config_map=name,
@@ -160,28 +160,37 @@ def _workspace(config: ClustersConfig, namespace: str) -> Any:
     return known[namespace]
 
 
-def _require_shared_state(templates: ClusterTemplates) -> None:
-    """Head and workers write one run's state; it must be one folder, and outlive the cluster of an attempt."""
+def _shared_home(templates: ClusterTemplates) -> str:
+    """A folder that head and workers share, and that outlives them: a volume of objects, else the home's own volume."""
     shape = templates.config.training
-    for file in (shape.head.template, *(group.template for group in shape.worker_groups)):
-        if not _keeps_state(templates.pods[file]):
-            raise ConfigError(
-                f"{file}: TUNESMITH_HOME lies in an emptyDir, so that checkpoints die with the pod and no other pod "
-                "sees them. Mount one shared volume (ReadWriteMany) there in training.head and training.workerGroups, "
-                "or submit the run as a job of the platform (POST /v1/fine_tuning/jobs)."
-            )
+    pods = [
+        templates.pods[file]
+        for file in (shape.head.template, *(group.template for group in shape.worker_groups))
+    ]
+    for variable in ("TUNESMITH_OBJECTS_URL", "TUNESMITH_HOME"):
+        folders = {_lasting(pod, variable) for pod in pods}
+        if len(folders) == 1 and (folder := folders.pop()):
+            return folder
+    raise ConfigError(
+        "The training pods share no volume that outlives them: a run of its own keeps its checkpoints in a folder. "
+        "Give the release one with objects.claim (ReadWriteMany), or submit the run as a job of the platform "
+        "(POST /v1/fine_tuning/jobs)."
+    )
 
 
-def _keeps_state(template: Mapping[str, Any]) -> bool:
+def _lasting(template: Mapping[str, Any], variable: str) -> str | None:
+    """The folder that a variable of a pod names, where it lies on a volume that is no emptyDir."""
     spec = template["spec"]
     container = spec["containers"][0]
-    variables = {variable["name"]: variable.get("value", "") for variable in container.get("env", ())}
-    home = variables.get("TUNESMITH_HOME", "")
+    told = {each["name"]: str(each.get("value", "")) for each in container.get("env", ())}.get(variable, "")
+    folder = told.removeprefix("file://").rstrip("/")
+    if not folder.startswith("/"):
+        return None
     mounts = sorted(
         container.get("volumeMounts", ()), key=lambda mount: len(mount["mountPath"]), reverse=True
     )
     holding = next(
-        (mount for mount in mounts if f"{home}/".startswith(f"{mount['mountPath'].rstrip('/')}/")), None
+        (each for each in mounts if f"{folder}/".startswith(each["mountPath"].rstrip("/") + "/")), None
     )
     volumes = {volume["name"]: volume for volume in spec.get("volumes", ())}
-    return holding is not None and "emptyDir" not in volumes.get(holding["name"], {"emptyDir": {}})
+    return folder if holding and "persistentVolumeClaim" in volumes.get(holding["name"], {}) else None

@@ -24,7 +24,7 @@ from tunesmith.kubernetes.client import KubernetesClient
 from tunesmith.kubernetes.templates import ClusterTemplates, parse_templates
 
 LINE = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
-STATE = "/home/tunesmith/state"
+STATE = "/var/lib/objects"
 
 
 def shared_files() -> dict[str, str]:
@@ -35,7 +35,7 @@ def shared_files() -> dict[str, str]:
         pod["spec"]["volumes"] = [{"name": "state", "persistentVolumeClaim": {"claimName": "state"}}]
         container = pod["spec"]["containers"][0]
         container["volumeMounts"] = [{"name": "state", "mountPath": STATE}]
-        container["env"].append({"name": "TUNESMITH_HOME", "value": STATE})
+        container["env"].append({"name": "TUNESMITH_OBJECTS_URL", "value": f"file://{STATE}"})
         files[name] = yaml.safe_dump(pod)
     return files
 
@@ -67,7 +67,8 @@ def test_recipe_and_data_travel_with_the_run(config: TrainConfig) -> None:
     assert recipe == config.model_copy(
         update={"data": config.data.model_copy(update={"path": "/etc/tunesmith/run/data.jsonl"})}
     )
-    assert job["spec"]["entrypoint"] == "tunesmith train /etc/tunesmith/run/recipe.yaml"
+    home = f"--home {STATE}/runs/{run.name}"
+    assert job["spec"]["entrypoint"] == f"tunesmith train /etc/tunesmith/run/recipe.yaml {home}"
     assert job["spec"]["backoffLimit"] == 3
     if HAVE_CRDS:
         assert validate(job) == []
@@ -83,7 +84,7 @@ def test_the_same_recipe_is_the_same_run(config: TrainConfig) -> None:
 
 
 def test_what_cannot_travel_or_last_is_refused(config: TrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="lies in an emptyDir"):
+    with pytest.raises(ConfigError, match="share no volume that outlives them"):
         recipe_run(config, parse_templates(template_files(), where="t"), release="t", namespace="tunesmith")
     with pytest.raises(ConfigError, match=r"none of the release's: tunesmith"):
         recipe_run(config, shared(), release="t", namespace="elsewhere")
