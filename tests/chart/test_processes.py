@@ -1,0 +1,94 @@
+"""What the pods start finds what the chart tells it: settings as the program reads them, and the hook, really run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray_objects import templates
+from rendering import Objects, find, render_objects
+
+from tunesmith.config.in_cluster import read_settings, runs_in_cluster
+from tunesmith.kubernetes.templates import read_templates
+
+SECRETS = {"TUNESMITH_DATABASE_URL": "postgresql+psycopg://u:p@db/tunesmith", "TUNESMITH_MILVUS_TOKEN": "u:p"}
+
+
+def mounted(objects: Objects, deployment: str, root: Path) -> dict[str, str]:
+    """The environment of a rendered container, its ConfigMaps laid out below `root` as the kubelet lays them out."""
+    spec = find(objects, "Deployment", deployment)["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    maps = {
+        volume["name"]: volume["configMap"]["name"] for volume in spec["volumes"] if "configMap" in volume
+    }
+    folders = {}
+    for mount in container["volumeMounts"]:
+        if mount["name"] in maps:
+            folder = root / mount["mountPath"].lstrip("/")
+            folder.mkdir(parents=True)
+            folders[mount["mountPath"]] = str(folder)
+            for name, text in find(objects, "ConfigMap", maps[mount["name"]])["data"].items():
+                (folder / name).write_text(text, encoding="utf-8")
+    told = {variable["name"]: _value(variable) for variable in container["env"]}
+    return {name: _below(value, folders) for name, value in told.items()}
+
+
+def _value(variable: dict[str, Any]) -> str:
+    source = variable.get("valueFrom", {})
+    return "tunesmith" if "fieldRef" in source else variable.get("value", SECRETS.get(variable["name"], ""))
+
+
+def _below(value: str, folders: dict[str, str]) -> str:
+    for mount, folder in folders.items():
+        if value.startswith(mount):
+            return folder + value.removeprefix(mount)
+    return value
+
+
+@pytest.mark.parametrize("deployment", ["tunesmith-gateway", "tunesmith-controller"])
+def test_gateway_and_controller_read_what_the_chart_tells(
+    objects: Objects, deployment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in mounted(objects, deployment, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    assert runs_in_cluster()
+    settings = read_settings()
+    assert (settings.namespace, settings.release) == ("tunesmith", "tunesmith")
+    assert settings.milvus_uri.startswith("http")
+    assert settings.home.database_url == SECRETS["TUNESMITH_DATABASE_URL"]
+    assert settings.home.objects_url == os.environ["TUNESMITH_OBJECTS_URL"]
+    assert read_templates(settings.templates).config == templates(objects).config
+
+
+def test_the_controller_calls_the_gateway_by_its_service() -> None:
+    objects = render_objects("--set", "gateway.service.port=8080")
+    (container,) = find(objects, "Deployment", "tunesmith-controller")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    told = {variable["name"]: variable.get("value") for variable in container["env"]}
+    service = find(objects, "Service", "tunesmith-gateway")
+    port = service["spec"]["ports"][0]["port"]
+    assert told["TUNESMITH_GATEWAY_URL"] == f"http://{service['metadata']['name']}.tunesmith.svc:{port}"
+
+
+def test_the_migration_hook_runs_twice_with_the_rendered_command(tmp_path: Path) -> None:
+    spec = find(render_objects(), "Job", "tunesmith-migration")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    told = {variable["name"]: variable.get("value", "") for variable in container["env"]}
+    environment = told | {
+        "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path.endswith("platform")),
+        "TUNESMITH_DATABASE_URL": f"sqlite:///{tmp_path / 'metadata.sqlite3'}",
+    }
+    command = [sys.executable, *container["command"][1:]]
+    for _ in range(2):
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        assert "is at the newest schema" in done.stdout
