@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from tunesmith.config.strict import StrictModel
+from tunesmith.records import VersionKind
 
 
 class LoraConfig(StrictModel):
@@ -21,12 +22,84 @@ class LoraConfig(StrictModel):
     """Dropout on the adapter's input."""
     target_modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
     """Names of the linear layers that get an adapter."""
+    layers: tuple[int, ...] | None = None
+    """Transformer blocks that get an adapter, counted from 0; all if unset. Needs names in `target_modules`."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(rank) instead, so that a large rank learns as fast as a small one (arXiv:2312.03732)."""
+    dora: bool = False
+    """Learn the length of each weight column apart from its direction (arXiv:2402.09353). No engine serves such an
+    adapter: it has to be merged."""
+    merge: bool = False
+    """Register a whole model, the adapter merged into its base, rather than an adapter."""
+
+    @property
+    def registers(self) -> VersionKind:
+        """What becomes of it."""
+        return "full" if self.merge else "adapter"
+
+    @model_validator(mode="after")
+    def _is_served(self) -> LoraConfig:
+        if self.dora and not self.merge:
+            raise ValueError(
+                "method.dora=true makes an adapter that no engine serves beside its base. Use --set method.merge=true "
+                "to register a whole model"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _layers_are_named(self) -> LoraConfig:
+        if self.layers is not None and isinstance(self.target_modules, str):
+            raise ValueError(
+                f"method.layers={list(self.layers)} chooses among layers of some name, and method.target_modules names "
+                "none. Use --set 'method.target_modules=[q_proj, k_proj, v_proj, o_proj]', say"
+            )
+        return self
+
+
+class Ia3Config(StrictModel):
+    """Learn only vectors that scale keys, values and the MLP's inner values (arXiv:2205.05638).
+
+    A few thousand weights, for which engines have no kernel: registered merged into the base, as a whole model.
+    """
+
+    type: Literal["ia3"] = "ia3"
+    target_modules: tuple[str, ...] = ("k_proj", "v_proj", "down_proj")
+    """Names of the linear layers that are scaled."""
+    feedforward_modules: tuple[str, ...] = ("down_proj",)
+    """Those of them whose input is scaled rather than their output."""
+
+    @property
+    def registers(self) -> VersionKind:
+        """What becomes of it."""
+        return "full"
+
+    @model_validator(mode="after")
+    def _scaled_at_one_end(self) -> Ia3Config:
+        others = sorted(set(self.feedforward_modules) - set(self.target_modules))
+        if others:
+            raise ValueError(
+                f"method.feedforward_modules names {', '.join(others)}, which method.target_modules does not. Add it "
+                "there too"
+            )
+        return self
+
+
+AdapterMethod = LoraConfig | Ia3Config
+"""Methods that leave the base as it is."""
 
 
 class FullConfig(StrictModel):
-    """Train every weight."""
+    """Train every weight, or those of the upper blocks."""
 
     type: Literal["full"] = "full"
+    frozen_layers: int = Field(0, ge=0)
+    """Lowest transformer blocks that stay as they are, and with them the embeddings: they take no gradients and no
+    optimizer states."""
+
+    @property
+    def registers(self) -> VersionKind:
+        """What becomes of it."""
+        return "full"
 
 
 class ScratchConfig(StrictModel):
@@ -46,6 +119,11 @@ class ScratchConfig(StrictModel):
     context_length: int = Field(2048, ge=64)
     """Longest sequence the model is made for, in tokens."""
 
+    @property
+    def registers(self) -> VersionKind:
+        """What becomes of it."""
+        return "full"
+
     @model_validator(mode="after")
     def _heads_divide(self) -> ScratchConfig:
         if self.hidden_size % self.head_size:
@@ -56,7 +134,29 @@ class ScratchConfig(StrictModel):
         return self
 
 
-Method = Annotated[LoraConfig | FullConfig | ScratchConfig, Field(discriminator="type")]
+_NOT_SERVED = {
+    "qlora": "4-bit weights need bitsandbytes on CUDA, which no lock of this project holds. Use lora with "
+    "zero_stage=3 and gradient_checkpointing=true where memory is short",
+    "dora": "it is lora with method.dora=true and method.merge=true",
+    "rslora": "it is lora with method.rslora=true",
+    "prompt_tuning": "engines serve no learned prompts, and these cannot be merged. Use lora, or ia3",
+    "prefix_tuning": "engines serve no learned prefixes, and these cannot be merged. Use lora, or ia3",
+}
+
+
+def _say_what_else(method: Any) -> Any:
+    """Tell of methods by the names they are known by what there is in their place."""
+    name = method.get("type") if isinstance(method, dict) else None
+    if isinstance(name, str) and name in _NOT_SERVED:
+        raise ValueError(f"method.type={name} is none of lora, ia3, full and scratch: {_NOT_SERVED[name]}")
+    return method
+
+
+Method = Annotated[
+    LoraConfig | Ia3Config | FullConfig | ScratchConfig,
+    Field(discriminator="type"),
+    BeforeValidator(_say_what_else),
+]
 
 
 class SftObjective(StrictModel):

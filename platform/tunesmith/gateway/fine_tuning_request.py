@@ -36,7 +36,9 @@ _OPEN = frozenset(
         "max_steps",
         "method.alpha",
         "method.dropout",
+        "method.layers",
         "method.rank",
+        "method.rslora",
         "method.target_modules",
         "micro_batch_size",
         "objective.beta",
@@ -282,10 +284,10 @@ def _require_objective(fields: FineTuningFields, recipe: str, plain: TrainConfig
 
 
 def _require_adapter(config: TrainConfig) -> None:
-    if not isinstance(config.method, LoraConfig):
+    if config.method.registers != "adapter":
         raise ConfigError(
-            f"A job trains an adapter, whose name answers on the served base; method.type is '{config.method.type}'. "
-            "Use a recipe with LoRA, or `tunesmith train` for a whole model.",
+            "A job trains an adapter, whose name answers on the served base; the recipe's method "
+            f"('{config.method.type}') makes a whole model. Use LoRA that is not merged, or `tunesmith train`.",
             param="tunesmith.recipe",
             code="unsupported_method",
         )

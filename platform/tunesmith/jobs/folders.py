@@ -23,6 +23,8 @@ DATA = "data"
 """Folder of the files that a job was given."""
 PREPARED = "prepared"
 """Folder of its rows, packed."""
+ADAPTER = "adapter"
+"""The trained adapter, in an attempt's folder, where it is to be merged into its base."""
 EXPORT = "export"
 """Folder in the attempt's folder where the workers leave the trained weights."""
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tunesmith.assets import canonical_base, model_source
-from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
+from tunesmith.config.train import AdapterMethod, FullConfig, LoraConfig, ScratchConfig, TrainConfig
 from tunesmith.errors import ConfigError, ModelNotFoundError
+from tunesmith.train.model import blocks_of
 from tunesmith.train.tokenizer import cannot_load, load_tokenizer
 
 _WEIGHTS = "model.safetensors"
@@ -81,8 +83,12 @@ def check_base(config: TrainConfig) -> None:
         _require_weights(folder, config.model)
     base = empty_base(config.model)
     _require_context(config, base)
-    if isinstance(config.method, LoraConfig):
+    if isinstance(config.method, AdapterMethod):
         _require_targets(config, config.method, base)
+    if isinstance(config.method, LoraConfig) and config.method.layers is not None:
+        _require_blocks(config, "layers", [*config.method.layers], base)
+    if isinstance(config.method, FullConfig):
+        _require_blocks(config, "frozen_layers", [config.method.frozen_layers], base)
 
 
 def empty_base(model: str) -> Any:
@@ -179,7 +185,18 @@ def _require_context(config: TrainConfig, base: Any) -> None:
         )
 
 
-def _require_targets(config: TrainConfig, method: LoraConfig, base: Any) -> None:
+def _require_blocks(config: TrainConfig, field: str, numbers: Sequence[int], base: Any) -> None:
+    """Each number must be that of a block; PEFT passes over the others, and a run that freezes all learns nothing."""
+    count = len(blocks_of(base))
+    if not numbers or not all(0 <= number < count for number in numbers):
+        raise ConfigError(
+            f'method.{field}={getattr(config.method, field)}: model="{config.model}" has {count} transformer blocks. '
+            f"Use numbers from 0 to {count - 1}.",
+            param=f"method.{field}",
+        )
+
+
+def _require_targets(config: TrainConfig, method: AdapterMethod, base: Any) -> None:
     """Each name must be that of a layer: PEFT passes over those that are not, as long as one is."""
     if isinstance(method.target_modules, str):
         return

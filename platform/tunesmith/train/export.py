@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from tunesmith.config.train import LoraConfig, TrainConfig
+from tunesmith.config.train import AdapterMethod, TrainConfig
 from tunesmith.train.checkpoint import storage_errors
 
 
@@ -23,7 +23,7 @@ def shipped_dtype(config: TrainConfig) -> torch.dtype:
     Returns:
         A torch dtype.
     """
-    if isinstance(config.method, LoraConfig) and not config.bf16:
+    if isinstance(config.method, AdapterMethod) and not config.bf16:
         return torch.float32
     return torch.bfloat16
 

@@ -9,10 +9,12 @@ from typing import Any
 from tunesmith.config.home import Home
 from tunesmith.errors import StorageError, TrainingError, UnavailableError
 from tunesmith.jobs.events import append_event
+from tunesmith.jobs.folders import ADAPTER, EXPORT
 from tunesmith.stores.platform_file import ProcessId
 from tunesmith.train.cluster import find_cluster, ray_session, require_cluster, taken_for_now
 from tunesmith.train.head import leave_for_sure, require_head, require_it_was_not_the_head
 from tunesmith.train.loop import train_loop_per_worker
+from tunesmith.train.merge import is_merged, merge_adapter
 from tunesmith.train.spec import LoopSpec
 
 _POLL_SECONDS = 0.5
@@ -52,6 +54,8 @@ def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mappin
         require_it_was_not_the_head(head)
         require_cluster(home)
     _raise_failed(spec, running.exception())
+    if is_merged(spec.config):
+        merge_adapter(spec.config, spec.attempt_folder / ADAPTER, spec.attempt_folder / EXPORT)
 
 
 def _require_head(head: ProcessId | None) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from tunesmith.errors import PlatformError
 from tunesmith.jobs.events import append_event
-from tunesmith.jobs.folders import EXPORT
+from tunesmith.jobs.folders import ADAPTER, EXPORT
+from tunesmith.train.merge import is_merged
 from tunesmith.train.spec import LoopSpec
 
 _COME_AGAIN = (AssertionError, AttributeError, ImportError, LookupError, OSError, TypeError, ValueError)
@@ -69,7 +70,7 @@ def _train(spec: LoopSpec, trainer: Any) -> None:
     from tunesmith.train.export import export_weights, shipped_dtype
 
     trainer.train(resume_from_checkpoint=_resume_path(spec))
-    folder = spec.attempt_folder / EXPORT
+    folder = spec.attempt_folder / (ADAPTER if is_merged(spec.config) else EXPORT)
     export_weights(trainer, trainer.processing_class, folder, dtype=shipped_dtype(spec.config))
     if trainer.is_world_process_zero():
         append_event(spec.events, "exported", step=trainer.state.global_step)

@@ -1,11 +1,12 @@
-"""The model of a run: a base with a LoRA adapter, a base to train whole, or a new Llama."""
+"""The model of a run: a base with an adapter, a base to train whole, or a new Llama."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.assets import model_source
-from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
+from tunesmith.config.train import AdapterMethod, FullConfig, Ia3Config, ScratchConfig, TrainConfig
 
 
 def build_model(config: TrainConfig, tokenizer: Any) -> Any:
@@ -21,7 +22,7 @@ def build_model(config: TrainConfig, tokenizer: Any) -> Any:
     if isinstance(config.method, ScratchConfig):
         return new_llama(config.method, tokenizer)
     base = load_base(config)
-    return add_lora(base, config.method) if isinstance(config.method, LoraConfig) else base
+    return add_adapter(base, config.method) if isinstance(config.method, AdapterMethod) else base
 
 
 def load_base(config: TrainConfig) -> Any:
@@ -31,26 +32,57 @@ def load_base(config: TrainConfig) -> Any:
         config: the recipe.
 
     Returns:
-        The base; in bfloat16 where it stays frozen or the run computes in it.
+        The base, in the format in which the run computes; blocks that a whole run leaves as they are ask for no
+        gradients.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(
+    base = AutoModelForCausalLM.from_pretrained(
         model_source(config.model),
         dtype=torch.bfloat16 if config.bf16 else torch.float32,
         attn_implementation=_attention(),
         use_safetensors=True,
         trust_remote_code=False,
     )
+    if isinstance(config.method, FullConfig):
+        freeze_lowest(base, config.method.frozen_layers)
+    return base
 
 
-def add_lora(base: Any, method: LoraConfig) -> Any:
-    """Put a low-rank adapter beside the linear layers of a base (arXiv:2106.09685).
+def freeze_lowest(base: Any, num_layers: int) -> None:
+    """Leave the lowest blocks of a base as they are, and its embeddings.
+
+    Args:
+        base: a causal LM; changed in place.
+        num_layers: how many blocks; with 0 the embeddings are trained too.
+    """
+    if num_layers:
+        for module in (base.get_input_embeddings(), *blocks_of(base)[:num_layers]):
+            module.requires_grad_(False)
+
+
+def blocks_of(base: Any) -> Sequence[Any]:
+    """The transformer blocks of a base, lowest first.
 
     Args:
         base: a causal LM.
-        method: rank, scale and target layers.
+
+    Returns:
+        Its longest list of modules: whatever an architecture calls it, it is that of the blocks.
+    """
+    import torch
+
+    lists = [module for module in base.modules() if isinstance(module, torch.nn.ModuleList)]
+    return max(lists, key=len, default=())
+
+
+def add_adapter(base: Any, method: AdapterMethod) -> Any:
+    """Put an adapter beside the linear layers of a base.
+
+    Args:
+        base: a causal LM.
+        method: what it is like, and which layers get one.
 
     Returns:
         The PEFT model; only the adapter is trained.
@@ -61,23 +93,32 @@ def add_lora(base: Any, method: LoraConfig) -> Any:
     return peft.get_peft_model(base, adapter_settings(method), autocast_adapter_dtype=False)
 
 
-def adapter_settings(method: LoraConfig) -> Any:
+def adapter_settings(method: AdapterMethod) -> Any:
     """Translate a method into PEFT's words.
 
     Args:
-        method: rank, scale and target layers.
+        method: what the adapter is like, and which layers get one.
 
     Returns:
         A PEFT configuration.
     """
     import peft
 
+    if isinstance(method, Ia3Config):
+        return peft.IA3Config(
+            target_modules=list(method.target_modules),
+            feedforward_modules=list(method.feedforward_modules),
+            task_type="CAUSAL_LM",
+        )
     target = method.target_modules if isinstance(method.target_modules, str) else list(method.target_modules)
     return peft.LoraConfig(
         r=method.rank,
         lora_alpha=method.alpha,
         lora_dropout=method.dropout,
         target_modules=target,
+        layers_to_transform=None if method.layers is None else list(method.layers),
+        use_rslora=method.rslora,
+        use_dora=method.dora,
         task_type="CAUSAL_LM",
     )
 

@@ -14,7 +14,7 @@ import psutil
 
 from tunesmith.assets import same_base
 from tunesmith.config.home import Home
-from tunesmith.config.train import DpoObjective, LoraConfig, ScratchConfig, TrainConfig
+from tunesmith.config.train import AdapterMethod, DpoObjective, FullConfig, ScratchConfig, TrainConfig
 from tunesmith.datasets.sources import load_data
 from tunesmith.records import DEFAULT_PROJECT
 from tunesmith.stores.database import open_home_database
@@ -163,14 +163,16 @@ def _empty_model(config: TrainConfig, prepared: Prepared) -> Any:
     import torch
     from transformers import AutoTokenizer
 
-    from tunesmith.train.model import add_lora, new_llama
+    from tunesmith.train.model import add_adapter, freeze_lowest, new_llama
 
     if isinstance(config.method, ScratchConfig):
         tokenizer = AutoTokenizer.from_pretrained(prepared.tokenizer_folder)
         with torch.device("meta"):
             return new_llama(config.method, tokenizer)
     base = empty_base(config.model)
-    return add_lora(base, config.method) if isinstance(config.method, LoraConfig) else base
+    if isinstance(config.method, FullConfig):
+        freeze_lowest(base, config.method.frozen_layers)
+    return add_adapter(base, config.method) if isinstance(config.method, AdapterMethod) else base
 
 
 def _count(model: Any) -> tuple[int, int]:
@@ -226,7 +228,7 @@ def _speed(config: TrainConfig, home: Home, parameters: int) -> tuple[float, str
 
 def _operations_per_weight(config: TrainConfig) -> int:
     """A token costs two forwards and four backwards; frozen weights have no gradient of their own."""
-    return 4 if config.method.type == "lora" else 6
+    return 4 if isinstance(config.method, AdapterMethod) else 6
 
 
 def _reference_tokens(config: TrainConfig, prepared: Prepared, steps: int) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.assets import model_source
-from tunesmith.config.train import FileDataConfig, LoraConfig, TrainConfig
+from tunesmith.config.train import FileDataConfig, TrainConfig
 from tunesmith.datasets.sources import prompts_of
 from tunesmith.jobs.folders import PROOF
 from tunesmith.records import Message
@@ -102,7 +102,7 @@ def _load(config: TrainConfig, export: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    adapted = isinstance(config.method, LoraConfig)
+    adapted = config.method.registers == "adapter"
     model = AutoModelForCausalLM.from_pretrained(
         model_source(config.model) if adapted else export,
         dtype=torch.float32,  # rounds least: what it says is what the weights say

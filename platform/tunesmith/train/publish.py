@@ -12,7 +12,7 @@ from typing import Any
 
 from tunesmith.assets import canonical_base
 from tunesmith.config.home import Home
-from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
+from tunesmith.config.train import ScratchConfig, TrainConfig
 from tunesmith.errors import StorageError
 from tunesmith.records import Job, Lineage, ModelVersion
 from tunesmith.stores.atomic import sync, sync_tree
@@ -83,7 +83,7 @@ def publish(
         name=version_name(config, job),
         project_id=job.project_id,
         base=base_name(config),
-        kind="adapter" if isinstance(config.method, LoraConfig) else "full",
+        kind=config.method.registers,
         path=key,
         created_at=int(time.time()),
         lineage=lineage,

@@ -17,7 +17,7 @@ from datasets import Dataset
 from transformers import Trainer, TrainerCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from tunesmith.config.train import DpoObjective, LoraConfig, ReadingDataConfig, TrainConfig
+from tunesmith.config.train import AdapterMethod, DpoObjective, LoraConfig, ReadingDataConfig, TrainConfig
 from tunesmith.errors import TrainingError
 from tunesmith.jobs.events import append_event
 from tunesmith.train.checkpoint import prune, seal, storage_errors
@@ -156,7 +156,7 @@ def _preference_trainer(
     config = spec.config
     # TRL itself is to put the adapter on: given a model that has one, it would keep a copy of it as the reference,
     # where the base without any adapter is the same.
-    adapter = adapter_settings(config.method) if isinstance(config.method, LoraConfig) else None
+    adapter = adapter_settings(config.method) if isinstance(config.method, AdapterMethod) else None
     return PreferenceTrainer(
         model=load_base(config),
         args=arguments,

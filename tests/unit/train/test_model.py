@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
-from tunesmith.train.model import add_lora, build_model, new_llama
+from tunesmith.train.model import add_adapter, build_model, new_llama
 
 SHAPE = ScratchConfig(hidden_size=64, num_layers=2, head_size=32, intermediate_size=96, context_length=128)
 
@@ -30,7 +30,7 @@ def test_new_llama_has_the_asked_shape(tokenizer: Any) -> None:
 
 
 def test_lora_trains_the_adapter_alone(tokenizer: Any) -> None:
-    model = add_lora(new_llama(SHAPE, tokenizer), LoraConfig(rank=4))
+    model = add_adapter(new_llama(SHAPE, tokenizer), LoraConfig(rank=4))
     assert _trained(model)
     assert all("lora_" in name for name in _trained(model))
     assert not any("lm_head" in name for name in _trained(model))
