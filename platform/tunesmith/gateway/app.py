@@ -29,6 +29,9 @@ from tunesmith.gateway.metrics import Metrics, metrics_routes
 from tunesmith.gateway.models import model_routes
 from tunesmith.gateway.moderations import moderation_routes
 from tunesmith.gateway.names import Names
+from tunesmith.gateway.organisation_keys import organisation_key_routes
+from tunesmith.gateway.organisation_projects import project_routes
+from tunesmith.gateway.organisation_reports import report_routes
 from tunesmith.gateway.patience import PatienceMiddleware
 from tunesmith.gateway.ray_dashboard import RayDashboard
 from tunesmith.gateway.ray_jobs import ray_job_routes
@@ -141,6 +144,11 @@ def build_app(
             authenticate=authenticate, names=names, database=database, upstream=upstream, metrics=metrics
         ),
         completion_routes(authenticate=authenticate, names=names, upstream=upstream, metrics=metrics),
+        project_routes(
+            authenticate=authenticate, database=database, limits=LimitStore(database, limits or Limits())
+        ),
+        organisation_key_routes(authenticate=authenticate, database=database),
+        report_routes(authenticate=authenticate, database=database),
     ):
         app.include_router(router)
     if ray:

@@ -26,6 +26,7 @@ from tunesmith.gateway.limits import Limiter
 from tunesmith.gateway.request_record import record_of
 from tunesmith.records import ProjectRole
 from tunesmith.stores.keys import ApiKey, KeyStore
+from tunesmith.stores.projects import no_project
 from tunesmith.stores.roles import covers
 
 REMEMBERED_SECONDS = 2.0
@@ -57,6 +58,17 @@ class Authenticator:
             A FastAPI dependency that gives the caller's key, and refuses one that may not.
         """
         return Needs(self, role, limited=limited)
+
+    def needs_in_project(self, role: ProjectRole) -> NeedsInProject:
+        """What a route depends on whose path names the project: `/v1/organization/projects/{project_id}/...`.
+
+        Args:
+            role: the least role that it takes in that project.
+
+        Returns:
+            A FastAPI dependency that gives the caller's key; the organisation's administrators always come through.
+        """
+        return NeedsInProject(self, role)
 
     @property
     def needs_organisation(self) -> NeedsOrganisation:
@@ -118,6 +130,21 @@ class Authenticator:
             while len(self._remembered) > _REMEMBERED_KEYS:
                 self._remembered.popitem(last=False)
         return key
+
+    async def require_project(self, key: ApiKey, project_id: str) -> None:
+        """Make sure that a key may administer a project that is not its own.
+
+        Args:
+            key: the caller's.
+            project_id: the project, archived ones too.
+
+        Raises:
+            NotFoundError: there is no such project, or the key does not administer the organisation.
+        """
+        if not key.of_organisation or not await run_in_threadpool(
+            self._keys.is_known, project_id, key.organisation_id
+        ):
+            raise no_project(project_id)
 
     def _open(self, secret: str, project: str) -> ApiKey:
         key = self._keys.verify(secret)
@@ -214,6 +241,46 @@ class NeedsOrganisation:
                 code="insufficient_permissions",
             )
         return key
+
+
+class NeedsInProject:
+    """A dependency of a route whose path names a project: the caller's key, if its role there is enough.
+
+    Args:
+        authenticator: who looks keys up.
+        role: the least role.
+    """
+
+    def __init__(self, authenticator: Authenticator, role: ProjectRole) -> None:
+        self._authenticator = authenticator
+        self.role = role
+
+    async def __call__(self, request: HTTPConnection) -> ApiKey:
+        """Let the caller in.
+
+        Args:
+            request: the request; its path has a `project_id`.
+
+        Returns:
+            The key's record, with the project of the path.
+
+        Raises:
+            AuthenticationError: no key, or one that opens nothing (any more).
+            PermissionDeniedError: its role is less.
+            NotFoundError: there is no such project, or the key does not open it: nobody learns which.
+        """
+        key = await self._authenticator.verify(request)
+        if not covers(key.role, self.role):
+            raise PermissionDeniedError(
+                f"This key has the role '{key.role}', and {_asked(request)} takes '{self.role}'. Use an "
+                "administrator's key.",
+                code="insufficient_permissions",
+            )
+        project_id: str = request.path_params["project_id"]
+        if project_id == key.project_id:
+            return key
+        await self._authenticator.require_project(key, project_id)
+        return replace(key, project_id=project_id)
 
 
 def _asked(request: HTTPConnection) -> str:

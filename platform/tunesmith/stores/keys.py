@@ -235,6 +235,20 @@ class KeyStore:
                 and project.archived_at is None
             )
 
+    def is_known(self, project_id: str, organisation_id: str) -> bool:
+        """Whether there is such a project, archived or not.
+
+        Args:
+            project_id: the project.
+            organisation_id: whose it must be.
+
+        Returns:
+            True if there is.
+        """
+        with self._database.session() as session:
+            project = session.get(ProjectRow, project_id)
+            return project is not None and project.organisation_id == organisation_id
+
     def promote(self, key_id: str) -> None:
         """Let a key administer the organisation.
 

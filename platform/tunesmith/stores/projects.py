@@ -117,7 +117,7 @@ class Projects:
             ids = ", ".join(project.id for project in found)
             raise ConflictError(f'Several projects are called "{name}": {ids}. Give the id.')
         if not found:
-            raise _no_project(name)
+            raise no_project(name)
         return found[0]
 
     def rename(self, project_id: str, name: str, *, actor: Actor = AT_HOME) -> Project:
@@ -175,11 +175,19 @@ class Projects:
     def _row(self, session: Session, project_id: str) -> ProjectRow:
         row = session.get(ProjectRow, project_id)
         if row is None or row.organisation_id != self._organisation_id:
-            raise _no_project(project_id)
+            raise no_project(project_id)
         return row
 
 
-def _no_project(name: str) -> NotFoundError:
+def no_project(name: str) -> NotFoundError:
+    """What to say where a project is not there.
+
+    Args:
+        name: as asked for.
+
+    Returns:
+        The error.
+    """
     return NotFoundError(
         f"Project '{name}' does not exist. `tunesmith projects ls` lists those that do.",
         code="project_not_found",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi.routing import APIRoute
 
-from tunesmith.gateway.auth import Needs, NeedsOrganisation
+from tunesmith.gateway.auth import Needs, NeedsInProject, NeedsOrganisation
 from tunesmith.stores.database import ProjectRow
 from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.roles import ROLES, covers, lesser
@@ -19,7 +19,7 @@ SOCKETS = {"/api/jobs/{job_id}/logs/tail"}
 
 def role_of(route: APIRoute) -> str | None:
     calls = [dependency.call for dependency in route.dependant.dependencies]
-    roles = [call.role for call in calls if isinstance(call, Needs | NeedsOrganisation)]
+    roles = [call.role for call in calls if isinstance(call, Needs | NeedsInProject | NeedsOrganisation)]
     return roles[0] if len(roles) == 1 else None
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +27,10 @@ from tunesmith.records import Alias, Message
 from tunesmith.stores.database import ProjectRow, VectorStoreRow
 from tunesmith.stores.feedback import FeedbackStore, Interaction
 from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.principals import Principals
 from tunesmith.stores.registry import Registry
 from tunesmith.stores.responses import ResponseStore
+from tunesmith.stores.usage import HOUR, UsageStore, Used, UsedBy
 
 VERSION = "ft:tiny-reader:acme:secret:abc123"
 CHAT = [{"role": "user", "content": "What is the secret?"}]
@@ -53,10 +56,17 @@ NOBODYS = {
     "store": "vs_nobodys",
     "interaction_id": "chatcmpl-nobodys",
     "item_id": "msg_nobodys",
+    "project_id": "proj_nobodys",
+    "service_account_id": "svc_acct_nobodys",
+    "api_key_id": "key_nobodys",
 }
 
 LISTS = {"/v1/models", "/v1/files", "/v1/aliases", "/v1/fine_tuning/jobs", "/v1/batches"}
 """What shows many things at once."""
+
+REPORTS = {"/v1/organization/usage/completions", "/v1/organization/usage/embeddings"}
+"""What sums up, by project."""
+PROJECT = "/v1/organization/projects/{project_id}"
 
 TRAINING = {"model": "tiny-reader", "training_file": "{file_id}"}
 BODIES: dict[tuple[str, str], list[dict[str, Any]]] = {
@@ -106,6 +116,9 @@ BODIES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("POST", "/v1/fine_tuning/jobs/{job_id}/resume"): [],
     ("POST", "/v1/responses/{response_id}/cancel"): [],
     ("POST", "/v1/batches/{batch_id}/cancel"): [],
+    ("POST", f"{PROJECT}"): [{"name": "mine now"}],
+    ("POST", f"{PROJECT}/service_accounts"): [{"name": "spy"}],
+    ("POST", f"{PROJECT}/service_accounts/{{service_account_id}}/api_keys"): [{"name": "spy"}],
 }
 """Bodies that name things of others, by the route that reads them."""
 FORMS = {"/v1/uploads/{upload_id}/parts": {"data": ("part", b"x")}}
@@ -162,7 +175,11 @@ async def acme(anyone, database, register):
     batch = BatchRequests(database, "acme").create(
         endpoint="/v1/chat/completions", input_file_id=file.json()["id"], metadata={}, output_seconds=None
     )
+    account = Principals(database).add_service_account("acme", "nightly")
     owner.ids = {
+        "project_id": "acme",
+        "service_account_id": account.id,
+        "api_key_id": KeyStore(database).all("acme")[0].id,
         "file_id": file.json()["id"],
         "upload_id": upload_id,
         "part_id": part.json()["id"],
@@ -226,7 +243,9 @@ async def test_every_path_with_anothers_id_is_the_404_of_what_does_not_exist(any
     for method, path in for_projects(routes):
         names = re.findall(r"\{(\w+)\}", path)
         if not names:
-            assert path in LISTS or method == "POST", f"say in {__file__} what {method} {path} shows"
+            assert path in LISTS | REPORTS or method == "POST", (
+                f"say in {__file__} what {method} {path} shows"
+            )
             continue
         assert set(names) <= set(acme.ids), f"say in {__file__} which ids {path} takes"
         for body in bodies_of(method, path) or [None]:
@@ -273,9 +292,9 @@ async def test_nothing_of_anothers_can_be_named_in_a_body(anyone, acme, intruder
 
 async def test_no_list_shows_or_goes_on_from_anything_of_anothers(anyone, acme, intruder, routes):
     paths = {path for method, path in for_projects(routes) if method == "GET" and "{" not in path}
-    assert paths == LISTS, f"say in {__file__} of which resource these are lists"
+    assert paths == LISTS | REPORTS, f"say in {__file__} of which resource these are lists"
     kinds = {"/v1/files": "file_id", "/v1/fine_tuning/jobs": "job_id", "/v1/batches": "batch_id"}
-    for path in sorted(paths):
+    for path in sorted(LISTS):
         seen = (await anyone.get(path, headers=bearer(intruder))).text
         assert [value for value in acme.ids.values() if value in seen] == [], path
         owners = (await anyone.get(path, headers=bearer(acme.key))).text
@@ -288,12 +307,27 @@ async def test_no_list_shows_or_goes_on_from_anything_of_anothers(anyone, acme, 
             assert alike(after[0], acme.ids) == alike(after[1], NOBODYS), path
 
 
+async def test_no_report_counts_what_another_used(anyone, acme, intruder, database):
+    hour = int(time.time()) // HOUR * HOUR
+    for kind in ("completions", "embeddings"):
+        by = UsedBy("acme", "key_acme", "user-owner", "m", kind, hour)
+        UsageStore(database).add({by: Used(7, 77, 7)})
+    asked = [("start_time", str(hour)), ("bucket_width", "1h"), ("group_by", "project_id")]
+    for path in sorted(REPORTS):
+        for more in ([], [("project_ids", "acme")], [("api_key_ids", "key_acme")]):
+            seen = await anyone.get(path, headers=bearer(intruder), params=asked + more)
+            assert seen.status_code == 200
+            assert "77" not in [str(r["input_tokens"]) for b in seen.json()["data"] for r in b["results"]]
+        owners = await anyone.get(path, headers=bearer(acme.key), params=asked)
+        assert [r["input_tokens"] for b in owners.json()["data"] for r in b["results"]] == [77]
+
+
 async def test_what_an_intruder_tried_changed_nothing(anyone, acme, intruder, routes):
     async def owned() -> list[tuple[int, str]]:
         return [
             (answer.status_code, answer.text)
             for method, path in for_projects(routes)
-            if method == "GET"
+            if method == "GET" and path not in REPORTS
             for answer in [await anyone.get(filled(path, acme.ids), headers=bearer(acme.key))]
         ]
 
