@@ -14,12 +14,19 @@ from tunesmith.errors import PlatformError
 from tunesmith.gateway.limits import Limiter
 from tunesmith.gateway.request_record import RequestRecord
 from tunesmith.stores.keys import KeyStore
-from tunesmith.stores.usage import HOUR, UsageStore, Used, UsedBy
+from tunesmith.stores.usage import HOUR, UsageKind, UsageStore, Used, UsedBy
 
 FLUSH_SECONDS = 5.0
 """What a gateway that is killed forgets at most."""
 LAST_USED_SECONDS = 60.0
 """How often the last use of a key is written."""
+KINDS: dict[str, UsageKind] = {
+    "/v1/chat/completions": "completions",
+    "/v1/completions": "completions",
+    "/v1/responses": "completions",
+    "/v1/embeddings": "embeddings",
+}
+"""The routes whose usage is counted, and what their reports call it."""
 _MOST_KEPT = 10_000
 _LOG = logging.getLogger("tunesmith.meter")
 
@@ -53,7 +60,7 @@ class Meter:
         if not record.key_id:
             return
         self._note_key(record.key_id)
-        if record.model and status < 400:
+        if record.model and route in KINDS and status < 400:
             self._count(record, route)
             tokens = record.prompt_tokens + record.completion_tokens
             self._limiter.charge(record.project_id, record.key_id, tokens)
@@ -101,7 +108,7 @@ class Meter:
             key_id=record.key_id,
             principal_id=record.principal_id,
             model=record.model,
-            kind="embeddings" if route == "/v1/embeddings" else "completions",
+            kind=KINDS[route],
             hour=int(time.time()) // HOUR * HOUR,
         )
         self._add(by, Used(1, record.prompt_tokens, record.completion_tokens))

@@ -100,7 +100,7 @@ def vector_store_routes(
     async def search_store(
         request: Request,
         store_id: str,
-        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+        key: ApiKey = Depends(authenticate.needs("use", limited=True)),  # noqa: B008
     ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), SearchFields)
         store = await run_in_threadpool(_opened, database, key.project_id, store_id)

@@ -54,6 +54,8 @@ NOBODYS = {
     "response_id": "resp_0123456789abcdef",
     "batch_id": "batch_0123456789abc0123456789a",
     "store": "vs_nobodys",
+    "store_id": "vs_nobodys",
+    "file_batch_id": "vsfb_0123456789abc0123456789a",
     "interaction_id": "chatcmpl-nobodys",
     "item_id": "msg_nobodys",
     "project_id": "proj_nobodys",
@@ -61,11 +63,21 @@ NOBODYS = {
     "api_key_id": "key_nobodys",
 }
 
-LISTS = {"/v1/models", "/v1/files", "/v1/aliases", "/v1/fine_tuning/jobs", "/v1/batches"}
+LISTS = {
+    "/v1/models",
+    "/v1/files",
+    "/v1/aliases",
+    "/v1/fine_tuning/jobs",
+    "/v1/batches",
+    "/v1/vector_stores",
+}
 """What shows many things at once."""
 
 REPORTS = {"/v1/organization/usage/completions", "/v1/organization/usage/embeddings"}
 """What sums up, by project."""
+STORE = "/v1/vector_stores/{store_id}"
+FROM_THE_PLANE = {f"{STORE}/files/{{file_id}}/content"}
+"""What the data plane reads, which is not there: its owner gets as far as a 503."""
 PROJECT = "/v1/organization/projects/{project_id}"
 
 TRAINING = {"model": "tiny-reader", "training_file": "{file_id}"}
@@ -116,6 +128,13 @@ BODIES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("POST", "/v1/fine_tuning/jobs/{job_id}/resume"): [],
     ("POST", "/v1/responses/{response_id}/cancel"): [],
     ("POST", "/v1/batches/{batch_id}/cancel"): [],
+    ("POST", "/v1/vector_stores"): [],
+    ("POST", STORE): [{"name": "mine now"}],
+    ("POST", f"{STORE}/search"): [{"query": "secret"}],
+    ("POST", f"{STORE}/files"): [{"file_id": "{file_id}"}],
+    ("POST", f"{STORE}/files/{{file_id}}"): [{"attributes": {"mine": "now"}}],
+    ("POST", f"{STORE}/file_batches"): [{"file_ids": ["{file_id}"]}],
+    ("POST", f"{STORE}/file_batches/{{batch_id}}/cancel"): [],
     ("POST", f"{PROJECT}"): [{"name": "mine now"}],
     ("POST", f"{PROJECT}/service_accounts"): [{"name": "spy"}],
     ("POST", f"{PROJECT}/service_accounts/{{service_account_id}}/api_keys"): [{"name": "spy"}],
@@ -175,6 +194,9 @@ async def acme(anyone, database, register):
     batch = BatchRequests(database, "acme").create(
         endpoint="/v1/chat/completions", input_file_id=file.json()["id"], metadata={}, output_seconds=None
     )
+    attached = await anyone.post(
+        "/v1/vector_stores/vs_acme/file_batches", headers=headers, json={"file_ids": [file.json()["id"]]}
+    )
     account = Principals(database).add_service_account("acme", "nightly")
     owner.ids = {
         "project_id": "acme",
@@ -190,6 +212,8 @@ async def acme(anyone, database, register):
         "item_id": "msg_acme",
         "batch_id": batch.id,
         "store": "vs_acme",
+        "store_id": "vs_acme",
+        "file_batch_id": attached.json()["id"],
         "interaction_id": "chatcmpl-acme",
     }
     return owner
@@ -218,6 +242,7 @@ def for_projects(routes: list[Any]) -> list[tuple[str, str]]:
 def filled(template: Any, ids: dict[str, str]) -> Any:
     """A path or a body with ids in the places of their names."""
     text = template if isinstance(template, str) else json.dumps(template)
+    text = text.replace("file_batches/{batch_id}", "file_batches/{file_batch_id}")
     for name, value in ids.items():
         text = text.replace(f"{{{name}}}", value)
     return text if isinstance(template, str) else json.loads(text)
@@ -270,7 +295,8 @@ async def test_those_ids_open_everything_to_their_owner(anyone, acme, routes):
     for method, path in for_projects(routes):
         if method == "GET" and "{" in path:
             answer = await anyone.get(filled(path, acme.ids), headers=bearer(acme.key))
-            assert answer.status_code == 200, (path, answer.text)
+            expected = 503 if path in FROM_THE_PLANE else 200
+            assert answer.status_code == expected, (path, answer.text)
 
 
 async def test_nothing_of_anothers_can_be_named_in_a_body(anyone, acme, intruder, routes):
@@ -293,7 +319,12 @@ async def test_nothing_of_anothers_can_be_named_in_a_body(anyone, acme, intruder
 async def test_no_list_shows_or_goes_on_from_anything_of_anothers(anyone, acme, intruder, routes):
     paths = {path for method, path in for_projects(routes) if method == "GET" and "{" not in path}
     assert paths == LISTS | REPORTS, f"say in {__file__} of which resource these are lists"
-    kinds = {"/v1/files": "file_id", "/v1/fine_tuning/jobs": "job_id", "/v1/batches": "batch_id"}
+    kinds = {
+        "/v1/vector_stores": "store_id",
+        "/v1/files": "file_id",
+        "/v1/fine_tuning/jobs": "job_id",
+        "/v1/batches": "batch_id",
+    }
     for path in sorted(LISTS):
         seen = (await anyone.get(path, headers=bearer(intruder))).text
         assert [value for value in acme.ids.values() if value in seen] == [], path
@@ -305,6 +336,25 @@ async def test_no_list_shows_or_goes_on_from_anything_of_anothers(anyone, acme, 
                 for ids in (acme.ids, NOBODYS)
             ]
             assert alike(after[0], acme.ids) == alike(after[1], NOBODYS), path
+
+
+async def test_anothers_file_in_a_store_of_ones_own_is_as_if_there_were_none(anyone, acme, intruder):
+    store = await anyone.post("/v1/vector_stores", headers=bearer(intruder), json={"name": "mine"})
+    path = f"/v1/vector_stores/{store.json()['id']}"
+    answers = [
+        await anyone.post(f"{path}/files", headers=bearer(intruder), json={"file_id": ids["file_id"]})
+        for ids in (acme.ids, NOBODYS)
+    ]
+    answers += [
+        await anyone.get(f"{path}/files/{ids['file_id']}", headers=bearer(intruder))
+        for ids in (acme.ids, NOBODYS)
+    ]
+    theirs, nobodys, shown, shown_nobodys = (
+        (answer.status_code, {k: v for k, v in answer.json().items() if k not in ("id", "created_at")})
+        for answer in answers
+    )
+    assert str(theirs).replace(acme.ids["file_id"], "") == str(nobodys).replace(NOBODYS["file_id"], "")
+    assert str(shown).replace(acme.ids["file_id"], "") == str(shown_nobodys).replace(NOBODYS["file_id"], "")
 
 
 async def test_no_report_counts_what_another_used(anyone, acme, intruder, database):
@@ -327,7 +377,7 @@ async def test_what_an_intruder_tried_changed_nothing(anyone, acme, intruder, ro
         return [
             (answer.status_code, answer.text)
             for method, path in for_projects(routes)
-            if method == "GET" and path not in REPORTS
+            if method == "GET" and path not in REPORTS | FROM_THE_PLANE
             for answer in [await anyone.get(filled(path, acme.ids), headers=bearer(acme.key))]
         ]
 
