@@ -259,7 +259,7 @@ class StoreFiles:
             query = select(DocumentRow.status, func.count()).where(
                 self._visible(), DocumentRow.batch_id == batch_id
             )
-            counts = dict(session.execute(query.group_by(DocumentRow.status)).tuples().all())
+            counts = dict(iter(session.execute(query.group_by(DocumentRow.status))))
         return _to_batch(row, FileCounts(**counts))
 
     def cancel_batch(self, batch_id: str) -> FileBatch:
@@ -328,7 +328,7 @@ class StoreFiles:
             some = file_ids[start : start + _FILES_PER_QUERY]
             query = select(FileRow.id, FileRow.filename).where(FileRow.id.in_(some), alive)
             mine = query.where(FileRow.project_id == self._store.project_id)
-            names.update(session.execute(mine).tuples().all())
+            names.update(iter(session.execute(mine)))
         for file_id in file_ids:
             if file_id not in names:
                 raise NotFoundError(
