@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Select, and_, func, or_, select
@@ -18,6 +19,7 @@ from tunesmith.records import FINAL_STATES, Job, JobEvent, WantedState
 from tunesmith.stores.database import Database, JobEventRow, JobRow, lock_name
 
 Item = TypeVar("Item")
+_ROWS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +122,13 @@ class JobRequests:
         """
         query: Select[Any] = select(JobRow).where(JobRow.request.is_not(None))
         query = query.where(JobRow.project_id == self._project_id)
-        for key, value in (metadata or {}).items():
-            query = query.where(JobRow.request["metadata"][key].as_string() == value)
         with self._database.session() as session:
             if after:
                 query = _older_than(query, self._row(session, after))
-            query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit + 1)
-            found = [to_job(row) for row in session.scalars(query)]
+            query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc())
+            rows = session.scalars(query.execution_options(yield_per=_ROWS_AT_ONCE))
+            # Looked at here: databases differ in what they take for the name of a JSON field.
+            found = [to_job(row) for row in islice(_having(rows, metadata or {}), limit + 1)]
         return Page(tuple(found[:limit]), len(found) > limit)
 
     def events(self, job_id: str, *, after: int | None = None, limit: int = 20) -> Page[JobEvent]:
@@ -199,6 +201,13 @@ class JobRequests:
                 code="fine_tune_not_found",
             )
         return row
+
+
+def _having(rows: Iterable[JobRow], metadata: Mapping[str, str]) -> Iterator[JobRow]:
+    for row in rows:
+        kept = (row.request or {}).get("metadata") or {}
+        if all(kept.get(key) == value for key, value in metadata.items()):
+            yield row
 
 
 def _older_than(query: Select[Any], row: JobRow) -> Select[Any]:
