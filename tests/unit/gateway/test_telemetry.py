@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from collector import Collector
 
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.metrics import MOST_PROJECTS, Metrics
@@ -17,7 +18,6 @@ from tunesmith.gateway.upstream import Upstream
 from tunesmith.telemetry.logs import JsonFormatter
 from tunesmith.telemetry.traces import ENDPOINT, open_tracer
 
-from ..telemetry.collector import Collector
 from .conftest import Plane, serving
 
 CHAT = "/v1/chat/completions"

@@ -9,15 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
+from collector import Collector
 
 from tunesmith.config.serve import RetrievalConfig
 from tunesmith.engines.fakes import HashingEmbedder
 from tunesmith.records import Chunk, Hit
-from tunesmith.serve.answer import answer_app
+from tunesmith.serve.answer_app import answer_app
 from tunesmith.serve.answering import Answerer
+from tunesmith.serve.searching import Searcher
 from tunesmith.telemetry.traces import ENDPOINT, NoTracer, collector_endpoint, open_tracer, spanning
-
-from .collector import Collector
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 ABOVE = "b7ad6b7169203331"
@@ -58,7 +58,8 @@ async def test_a_question_is_one_trace_from_the_client_to_the_engine(collector):
         "messages": [{"role": "user", "content": "very private?"}],
         "vector_stores": [STORE],
     }
-    transport = httpx.ASGITransport(answer_app(answerer))
+    searcher = Searcher(embedder=HashingEmbedder(), vectors=Vectors(), retrieval=RetrievalConfig())
+    transport = httpx.ASGITransport(answer_app(answerer, searcher))
     async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
         sent = {"traceparent": f"00-{TRACE}-{ABOVE}-01"}
         answer = await client.post("/v1/chat/completions", json=body, headers=sent)
