@@ -133,6 +133,75 @@ def destroy(
     typer.echo("Gone. Database, object store and volume claims are as they were.")
 
 
+@app.command()
+def capacity(
+    settings: Annotated[
+        list[str], typer.Option("--set", help="load.chunks=1e9, speeds.decode_tokens_per_second=..., ...")
+    ] = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Say how many GPUs, replicas and nodes a load takes, each figure with its formula."""
+    from dataclasses import asdict
+
+    from tunesmith.config.capacity import CapacityConfig
+    from tunesmith.config.recipe import apply_override, validate
+    from tunesmith.deploy.capacity import capacity as compute
+
+    document: dict[str, object] = {}
+    for setting in settings:
+        apply_override(document, setting)
+    needs = compute(validate(document, CapacityConfig, where="--set"))
+    if as_json:
+        print_json([asdict(need) for need in needs])
+        return
+    rows = [(need.what, f"{need.amount:,.4g} {need.unit}".rstrip(), need.formula) for need in needs]
+    print_table(("WHAT", "HOW MUCH", "BECAUSE"), rows)
+
+
+@app.command()
+def simulate(
+    rates: Annotated[
+        list[float], typer.Option("--rate", help="Requests a second over the day; one row each.")
+    ] = [10, 100, 1000, 10000],  # noqa: B006
+    settings: Annotated[
+        list[str], typer.Option("--set", help="max_replicas=200, cold_start_seconds=30, ...")
+    ] = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """Run a day of traffic, with spikes and lost nodes, through the autoscaler: where does it saturate?"""
+    from dataclasses import asdict
+
+    from tunesmith.config.capacity import DayConfig
+    from tunesmith.config.recipe import apply_override, validate
+    from tunesmith.deploy.simulate import simulate_day
+
+    document: dict[str, object] = {}
+    for setting in settings:
+        apply_override(document, setting)
+    days = [
+        simulate_day(validate({**document, "average_requests_per_second": rate}, DayConfig, where="--set"))
+        for rate in rates
+    ]
+    if as_json:
+        print_json([{"rate": rate, **asdict(day)} for rate, day in zip(rates, days, strict=True)])
+        return
+    rows = [
+        (
+            f"{rate:g}/s",
+            f"{day.refused_share:.2%}",
+            f"{day.delayed / day.requests:.2%}",
+            f"{day.longest_wait_seconds:.0f} s",
+            day.most_replicas,
+            f"{day.replica_hours:.0f}",
+            f"{day.minutes_at_most:.0f}",
+        )
+        for rate, day in zip(rates, days, strict=True)
+    ]
+    print_table(
+        ("RATE", "REFUSED", "WAITED > 1 s", "LONGEST", "REPLICAS", "REPLICA HOURS", "MINUTES AT MOST"), rows
+    )
+
+
 def _client(context: str | None, namespace: str | None) -> KubernetesClient:
     from tunesmith.kubernetes.client import KubernetesClient
     from tunesmith.kubernetes.connection import connect
