@@ -45,7 +45,9 @@ class Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Two replicas, ten adapters, a gateway."""
-    engine = EngineConfig(max_model_len=512, max_num_seqs=16, kv_cache_gib=0.1, max_loras=IN_MEMORY)
+    engine = EngineConfig(
+        max_model_len=512, max_num_seqs=16, kv_cache_gib=0.1, dtype="float32", max_loras=IN_MEMORY
+    )
     with running_plane(tmp_path_factory.mktemp("replicas"), engine, replicas=2) as plane:
         says = dict(_register(plane, number) for number in range(NUM_ADAPTERS))
         with _gateway(plane) as client:
