@@ -63,7 +63,8 @@ def follow_run(
         TrainingError: it failed.
         NotFoundError: somebody deleted it.
     """
-    told, printed = "", 0
+    told = ""
+    printed: dict[str, int] = {}
     while True:
         job = client.get("RayJob", name)
         if job is None:
@@ -74,7 +75,7 @@ def follow_run(
         if line != told:
             say(f"{name}: {line}")
             told = line
-        printed = _print_log(client, job, printed, say)
+        _print_log(client, job, printed, say)
         if stage in _ENDED:
             _end(name, status)
             return
@@ -85,16 +86,17 @@ def _retries(status: Thing) -> str:
     return f" (after {status['failed']} lost clusters)" if status.get("failed") else ""
 
 
-def _print_log(client: KubernetesClient, job: Thing, printed: int, say: Callable[[str], None]) -> int:
-    """The submitter's pod prints what the driver prints; each line is told once."""
+def _print_log(
+    client: KubernetesClient, job: Thing, printed: dict[str, int], say: Callable[[str], None]
+) -> None:
+    """A submitter's pod prints what the driver prints; each line of each pod is told once."""
     selector = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
     for pod in client.all("Pod", selector=selector):
-        container = pod["spec"]["containers"][0]["name"]
-        lines = client.log(pod["metadata"]["name"], container=container).decode(errors="replace").splitlines()
-        for line in lines[printed:]:
+        name, container = pod["metadata"]["name"], pod["spec"]["containers"][0]["name"]
+        lines = client.log(name, container=container).decode(errors="replace").splitlines()
+        for line in lines[printed.get(name, 0) :]:
             say(line)
-        printed = max(printed, len(lines))
-    return printed
+        printed[name] = len(lines)
 
 
 def _end(name: str, status: Thing) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tunesmith.errors import DependencyError
+from tunesmith.errors import DependencyError, PermissionDeniedError
 from tunesmith.kubernetes.client import KubernetesClient, Thing
 
 _PULL = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
@@ -125,6 +125,8 @@ def _why_queued(client: KubernetesClient, job: Thing) -> str:
     queue = (metadata.get("labels") or {}).get("kueue.x-k8s.io/queue-name", "?")
     try:
         workloads = client.all("Workload", namespace=metadata["namespace"])
+    except PermissionDeniedError:
+        return f"Waits in queue {queue}; what for, this account may not see"
     except DependencyError:
         workloads = []
     owned = [

@@ -131,10 +131,19 @@ def test_a_run_is_followed_to_its_end(
     release.logs[("tunesmith", "submitter")] = "step 1\nstep 2\n"
     end = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
     operator = _play(release, name, [{"jobDeploymentStatus": "Running"}, end])
+    release.logs[("tunesmith", "another-submitter")] = "again\n"
+    release.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {**metadata, "name": "another-submitter"},
+            "spec": {"containers": [{"name": "s"}]},
+        }
+    )
     said: list[str] = []
     follow_run(client, name, say=said.append, pause_seconds=0.1)
     operator.join()
-    assert said == [f"{name}: new", "step 1", "step 2", f"{name}: running", f"{name}: complete"]
+    assert said == [f"{name}: new", "again", "step 1", "step 2", f"{name}: running", f"{name}: complete"]
 
 
 def test_a_failed_run_says_why(release: FakeApiServer, client: KubernetesClient, config: TrainConfig) -> None:

@@ -126,6 +126,9 @@ def test_kueue_holds_it(server: FakeApiServer, client: KubernetesClient) -> None
     server.missing_kinds = {"Workload"}
     assert "is Kueue installed" in (why_job_waits(client, job) or "")
     server.missing_kinds = set()
+    server.forbidden = {("list", "workloads")}
+    assert why_job_waits(client, job) == "Waits in queue gpus; what for, this account may not see"
+    server.forbidden = set()
     server.put(
         {
             "apiVersion": "kueue.x-k8s.io/v1beta1",
