@@ -45,7 +45,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_BURIALS = 600.0
 _REST_SECONDS = 3.0
 """Before a document is tried again for which a part of the platform was away."""
-_MOST_TRIES = 3
+_MOST_TRIES = 5
 """A document that its reader died of so often is given up."""
 _BATCH = 64
 

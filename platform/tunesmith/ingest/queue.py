@@ -64,7 +64,7 @@ class DocumentQueue:
         self._last_project = ""
 
     def take(self) -> Task | None:
-        """Take the next document: projects in turn; of one project what is quick first, then what came first.
+        """Take the next document: projects in turn; of one, what is quick first, then what was tried least.
 
         Returns:
             The document, held; None if there is nothing to do.
@@ -79,7 +79,10 @@ class DocumentQueue:
             reading = case((DocumentRow.status == "in_progress", 1), else_=0)
             query = select(DocumentRow).where(due, DocumentRow.project_id == self._last_project)
             row = session.scalar(
-                query.order_by(reading, DocumentRow.created_at, DocumentRow.file_id).limit(1)
+                # What a process died of waits behind what has not been tried.
+                query.order_by(reading, DocumentRow.tries, DocumentRow.created_at, DocumentRow.file_id).limit(
+                    1
+                )
             )
             if row is None or not self._hold(session, row):
                 return None

@@ -225,7 +225,7 @@ def test_a_file_that_its_reader_always_dies_of_is_given_up(bench: Bench) -> None
         raise Killed
 
     file = bench.attach()
-    for number in range(3):
+    for number in range(5):
         with pytest.raises(Killed):
             bench.indexer(Meddling(bench.vectors, 2, kill), owner=f"killed {number}").step()
         time.sleep(HOLD_SECONDS * 1.2)
@@ -233,7 +233,7 @@ def test_a_file_that_its_reader_always_dies_of_is_given_up(bench: Bench) -> None
     failed = bench.files.get(file.file_id)
     assert failed.error is not None
     assert (failed.status, failed.error[0]) == ("failed", "server_error")
-    assert "died 3 times" in failed.error[1]
+    assert "died 5 times" in failed.error[1]
     assert bench.held == 0
     again = bench.files.attach(Attachment(file.file_id))
     bench.finish()
