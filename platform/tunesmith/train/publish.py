@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from tunesmith.stores.atomic import sync, sync_tree
 from tunesmith.stores.registry import Registry
 
 MANIFEST = "manifest.json"
+_SECONDS_TO_PUBLISH = 3600.0
+"""A folder that is older and still not whole is nobody's."""
 _NAME_DIGITS = 10
 """Of the job's id: a million versions of one suffix meet with a chance of a half."""
 
@@ -91,8 +95,6 @@ def publish(
     try:
         _place(export, home.objects / key, version)
     except OSError as error:
-        # What is half there would only take the room that the next try needs.
-        shutil.rmtree(_partial(home.objects / key), ignore_errors=True)
         raise StorageError(
             f"{home.objects / key} cannot be written: {_reason(error)}. Free some disk space."
         ) from error
@@ -106,15 +108,24 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _partial(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.partial")
-
-
 def _place(export: Path, folder: Path, version: ModelVersion) -> None:
     if (folder / MANIFEST).exists():
         return
-    partial = _partial(folder)
-    shutil.rmtree(partial, ignore_errors=True)
+    _sweep_partials(folder)
+    # Of a name of its own: another controller that took this one for dead may be at it too.
+    partial = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.partial")
+    try:
+        _fill(partial, export, version)
+        partial.replace(folder)
+    except OSError:
+        # What is half there would only take the room that the next try needs.
+        shutil.rmtree(partial, ignore_errors=True)
+        if not (folder / MANIFEST).exists():  # else another one was faster
+            raise
+    sync(folder.parent)
+
+
+def _fill(partial: Path, export: Path, version: ModelVersion) -> None:
     shutil.copytree(export, partial, ignore=shutil.ignore_patterns("README.md", "*.bin", "*.pt", "*.pth"))
     _settle_config(partial, version)
     files = {
@@ -125,8 +136,14 @@ def _place(export: Path, folder: Path, version: ModelVersion) -> None:
     manifest = {"name": version.name, "base": version.base, "kind": version.kind, "files": files}
     _write_json(partial / MANIFEST, manifest | {"lineage": asdict(version.lineage)})
     sync_tree(partial)
-    partial.replace(folder)
-    sync(folder.parent)
+
+
+def _sweep_partials(folder: Path) -> None:
+    """Take away what killed publishers left of this version."""
+    for partial in folder.parent.glob(f"{folder.name}.*.partial"):
+        with suppress(FileNotFoundError):  # it has just become the version, or another one sweeps
+            if partial.stat().st_mtime < time.time() - _SECONDS_TO_PUBLISH:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def _settle_config(folder: Path, version: ModelVersion) -> None:

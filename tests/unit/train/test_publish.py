@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
 from tunesmith.errors import StorageError
 from tunesmith.records import Job, Lineage
+from tunesmith.stores.atomic import sync_tree
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
 from tunesmith.train.publish import MANIFEST, base_name, publish, version_name
@@ -97,9 +101,10 @@ def test_second_publish_changes_nothing(export: Path, recipe: Recipe, home: Home
 
 
 def test_half_made_folder_is_made_anew(export: Path, recipe: Recipe, home: Home, registry: Registry) -> None:
-    partial = home.objects / "projects/default/models/abcdef0123456789abcdef01.partial"
+    partial = home.objects / "projects/default/models/abcdef0123456789abcdef01.dead.partial"
     partial.mkdir(parents=True)
     (partial / "rubbish").write_text("x", encoding="utf-8")
+    os.utime(partial, (0, 0))
     version = publish(export, config=recipe(), job=JOB, lineage=LINEAGE, home=home, registry=registry)
     assert not (home.objects / version.path / "rubbish").exists()
     assert not partial.exists()
@@ -134,3 +139,27 @@ def test_failed_copy_says_why_and_takes_no_room(
     with pytest.raises(StorageError, match=r"cannot be written: .*No space left on device.* Free some disk"):
         publish(export, config=recipe(), job=JOB, lineage=LINEAGE, home=home, registry=registry)
     assert list((home.objects / "projects/default/models").iterdir()) == []
+
+
+def test_two_that_publish_together_make_one_whole_version(
+    export: Path, recipe: Recipe, home: Home, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(2, timeout=20)
+
+    def meet(folder: Path) -> None:
+        together.wait()
+        sync_tree(folder)
+
+    monkeypatch.setattr("tunesmith.train.publish.sync_tree", meet)
+
+    def run(_number: int) -> str:
+        version = publish(export, config=recipe(), job=JOB, lineage=LINEAGE, home=home, registry=registry)
+        return version.path
+
+    with ThreadPoolExecutor(2) as threads:
+        (path,) = set(threads.map(run, range(2)))
+    manifest = json.loads((home.objects / path / MANIFEST).read_text(encoding="utf-8"))
+    assert {name: (home.objects / path / name).stat().st_size for name in manifest["files"]} == {
+        name: file["bytes"] for name, file in manifest["files"].items()
+    }
+    assert [found.name for found in (home.objects / path).parent.iterdir()] == [Path(path).name]
