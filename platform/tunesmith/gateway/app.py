@@ -104,7 +104,7 @@ def build_app(
     app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray, meter, tracer))
     for router in (
         health_routes(readiness, draining or Draining()),
-        metrics_routes(metrics),
+        metrics_routes(metrics, authenticate.needs_organisation),
         model_routes(authenticate=authenticate, names=names, database=database),
         alias_routes(authenticate=authenticate, names=names, database=database),
         file_routes(authenticate=authenticate, database=database, objects=objects),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -146,6 +146,8 @@ class Metrics:
 
 
 _WHOSE = ("model", "project")
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+"""Set by every ingress and load balancer that speaks HTTP; a scrape goes to the pod itself."""
 
 
 class _Bounded:
@@ -240,11 +242,14 @@ class Tally:
         self._record.error_code = code
 
 
-def metrics_routes(metrics: Metrics) -> APIRouter:
-    """The metrics resource; without a key, as Prometheus reads it.
+def metrics_routes(metrics: Metrics, administers: Callable[[Request], Awaitable[object]]) -> APIRouter:
+    """The metrics resource; without a key, as Prometheus reads it, from where no proxy stands between.
+
+    They name projects and models. An ingress that passes everything on would show them to whoever asks.
 
     Args:
         metrics: what to show.
+        administers: refuses a request that came through a proxy without an administrator's key.
 
     Returns:
         Its route.
@@ -252,7 +257,9 @@ def metrics_routes(metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
     @router.get("/metrics")
-    async def read_metrics() -> Response:
+    async def read_metrics(request: Request) -> Response:
+        if any(name in request.headers for name in _FORWARDED):
+            await administers(request)
         # On a thread: what is counted in the database is asked for here.
         text = await run_in_threadpool(generate_latest, metrics.registry)
         return Response(text, media_type=CONTENT_TYPE_LATEST)

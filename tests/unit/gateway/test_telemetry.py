@@ -15,6 +15,7 @@ from tunesmith.gateway.app import build_app
 from tunesmith.gateway.metrics import MOST_PROJECTS, Metrics
 from tunesmith.gateway.request_record import RequestRecord
 from tunesmith.gateway.upstream import Upstream
+from tunesmith.stores.keys import KeyStore
 from tunesmith.telemetry.logs import JsonFormatter
 from tunesmith.telemetry.traces import ENDPOINT, open_tracer
 
@@ -132,6 +133,16 @@ def test_time_between_tokens_is_counted_for_all_chunks_but_the_first(http, gatew
     text = httpx.get(f"{gateway_url}/metrics").text
     # Five words, the end, the usage.
     assert 'tunesmith_inter_token_seconds_count{model="tiny-reader",project="default"} 6.0' in text
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+def test_through_a_proxy_the_metrics_take_an_administrators_key(gateway_url, database, key, header):
+    url, through = f"{gateway_url}/metrics", {header: "203.0.113.7"}
+    assert httpx.get(url).status_code == 200
+    assert httpx.get(url, headers=through).status_code == 401
+    assert httpx.get(url, headers=through | {"Authorization": f"Bearer {key}"}).status_code == 403
+    chief = KeyStore(database).create("default", "chief", role="administer", of_organisation=True)
+    assert httpx.get(url, headers=through | {"Authorization": f"Bearer {chief}"}).status_code == 200
 
 
 def test_labels_stay_few_however_many_projects_there_are():
