@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from tunesmith.errors import ConfigError
+from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object
 from tunesmith.gateway.names import Names
@@ -44,7 +45,7 @@ def alias_routes(*, authenticate: Authenticator, names: Names, database: Databas
     Returns:
         Its routes.
     """
-    router = APIRouter()
+    router, audit = APIRouter(), Auditor(database)
 
     @router.get("/v1/aliases")
     async def list_aliases(key: ApiKey = Depends(authenticate.needs("read"))) -> dict[str, Any]:  # noqa: B008
@@ -57,9 +58,9 @@ def alias_routes(*, authenticate: Authenticator, names: Names, database: Databas
         key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
     ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), AliasFields)
-        return alias_object(
-            await run_in_threadpool(bind_alias, fields, key.project_id, names=names, database=database)
-        )
+        alias = await run_in_threadpool(bind_alias, fields, key.project_id, names=names, database=database)
+        await audit(request, key, "alias.updated", alias.name)
+        return alias_object(alias)
 
     @router.get("/v1/aliases/{name}")
     async def retrieve_alias(name: str, key: ApiKey = Depends(authenticate.needs("read"))) -> dict[str, Any]:  # noqa: B008
@@ -69,16 +70,24 @@ def alias_routes(*, authenticate: Authenticator, names: Names, database: Databas
         return alias_object(alias)
 
     @router.delete("/v1/aliases/{name}")
-    async def delete_alias(name: str, key: ApiKey = Depends(authenticate.needs("train"))) -> dict[str, Any]:  # noqa: B008
+    async def delete_alias(
+        request: Request,
+        name: str,
+        key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
+    ) -> dict[str, Any]:
         await run_in_threadpool(Registry(database, key.project_id).delete_alias, name)
+        await audit(request, key, "alias.deleted", name)
         return {"object": "alias", "name": name, "deleted": True}
 
     @router.post("/v1/aliases/{name}/rollback")
     async def roll_back_alias(
+        request: Request,
         name: str,
         key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
     ) -> dict[str, Any]:
-        return alias_object(await run_in_threadpool(Registry(database, key.project_id).roll_back, name))
+        alias = await run_in_threadpool(Registry(database, key.project_id).roll_back, name)
+        await audit(request, key, "alias.rolled_back", name)
+        return alias_object(alias)
 
     return router
 

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from tunesmith.errors import ConfigError
+from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields
 from tunesmith.gateway.filenames import Filename, attachment
@@ -120,7 +121,7 @@ def file_routes(
     Returns:
         Its routes.
     """
-    router = APIRouter()
+    router, audit = APIRouter(), Auditor(database)
 
     def store(key: ApiKey) -> FileStore:
         return FileStore(database, objects, key.project_id)
@@ -166,8 +167,13 @@ def file_routes(
         return file_object(await run_in_threadpool(store(key).get, file_id))
 
     @router.delete("/v1/files/{file_id}")
-    async def delete_file(file_id: str, key: ApiKey = Depends(authenticate.needs("use"))) -> dict[str, Any]:  # noqa: B008
+    async def delete_file(
+        request: Request,
+        file_id: str,
+        key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
+    ) -> dict[str, Any]:
         await run_in_threadpool(store(key).delete, file_id)
+        await audit(request, key, "file.deleted", file_id)
         return {"id": file_id, "object": "file", "deleted": True}
 
     @router.get("/v1/files/{file_id}/content")

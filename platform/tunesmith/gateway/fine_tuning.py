@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tunesmith.config.serve import EngineConfig, JobsConfig
 from tunesmith.errors import ConfigError, NotFoundError
+from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object
 from tunesmith.gateway.fine_tuning_request import (
@@ -31,6 +32,7 @@ from tunesmith.stores.limits import LimitStore
 
 _JOBS = "/v1/fine_tuning/jobs"
 _METADATA = "metadata["
+_SAID: dict[WantedState, str] = {"cancelled": "cancelled", "paused": "paused", "succeeded": "resumed"}
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -86,7 +88,7 @@ def fine_tuning_routes(
     Returns:
         Its routes.
     """
-    router = APIRouter()
+    router, audit = APIRouter(), Auditor(database)
 
     def submit(fields: FineTuningFields, project_id: str) -> Job:
         refuse_what_is_not_there(fields)
@@ -120,7 +122,9 @@ def fine_tuning_routes(
         key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
     ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), FineTuningFields)
-        return job_object(await run_in_threadpool(submit, fields, key.project_id))
+        job = await run_in_threadpool(submit, fields, key.project_id)
+        await audit(request, key, "fine_tuning.job.created", job.id)
+        return job_object(job)
 
     @router.get(_JOBS)
     async def list_jobs(
@@ -141,20 +145,34 @@ def fine_tuning_routes(
     async def retrieve_job(job_id: str, key: ApiKey = Depends(authenticate.needs("read"))) -> dict[str, Any]:  # noqa: B008
         return job_object(await run_in_threadpool(JobRequests(database, key.project_id).job, job_id))
 
-    async def want(job_id: str, wanted: WantedState, key: ApiKey) -> dict[str, Any]:
-        return job_object(await run_in_threadpool(JobRequests(database, key.project_id).want, job_id, wanted))
+    async def want(request: Request, job_id: str, wanted: WantedState, key: ApiKey) -> dict[str, Any]:
+        job = await run_in_threadpool(JobRequests(database, key.project_id).want, job_id, wanted)
+        await audit(request, key, f"fine_tuning.job.{_SAID[wanted]}", job.id)
+        return job_object(job)
 
     @router.post(_JOBS + "/{job_id}/cancel")
-    async def cancel_job(job_id: str, key: ApiKey = Depends(authenticate.needs("train"))) -> dict[str, Any]:  # noqa: B008
-        return await want(job_id, "cancelled", key)
+    async def cancel_job(
+        request: Request,
+        job_id: str,
+        key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
+    ) -> dict[str, Any]:
+        return await want(request, job_id, "cancelled", key)
 
     @router.post(_JOBS + "/{job_id}/pause")
-    async def pause_job(job_id: str, key: ApiKey = Depends(authenticate.needs("train"))) -> dict[str, Any]:  # noqa: B008
-        return await want(job_id, "paused", key)
+    async def pause_job(
+        request: Request,
+        job_id: str,
+        key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
+    ) -> dict[str, Any]:
+        return await want(request, job_id, "paused", key)
 
     @router.post(_JOBS + "/{job_id}/resume")
-    async def resume_job(job_id: str, key: ApiKey = Depends(authenticate.needs("train"))) -> dict[str, Any]:  # noqa: B008
-        return await want(job_id, "succeeded", key)
+    async def resume_job(
+        request: Request,
+        job_id: str,
+        key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
+    ) -> dict[str, Any]:
+        return await want(request, job_id, "succeeded", key)
 
     @router.get(_JOBS + "/{job_id}/events")
     async def list_events(

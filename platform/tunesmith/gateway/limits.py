@@ -117,7 +117,9 @@ class Limiter:
         return self._store.project(project_id), self._store.key(key_id)
 
     def _account(self, subject: str, project_id: str, unit: Unit, per_minute: int) -> _Account:
-        account = self._accounts.setdefault((subject, unit), _Account(subject, project_id, unit, per_minute))
+        account = self._accounts.get((subject, unit))
+        if account is None:
+            account = self._accounts[subject, unit] = _Account(subject, project_id, unit, per_minute)
         account.per_minute = per_minute
         while len(self._accounts) > _MOST_REMEMBERED:
             self._accounts.popitem(last=False)

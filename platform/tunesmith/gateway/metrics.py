@@ -201,6 +201,11 @@ class Tally:
         """Whose request it is."""
         return self._record.project_id
 
+    @property
+    def request_id(self) -> str:
+        """The id that the client gets back."""
+        return self._record.request_id
+
     def admitted(self) -> None:
         """Note that the request has its place in the data plane."""
         self._record.queue_seconds = time.perf_counter() - self._asked

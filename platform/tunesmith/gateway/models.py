@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from tunesmith.errors import ModelNotFoundError, PermissionDeniedError
+from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.names import NamedModel, Names
 from tunesmith.stores.database import Database
@@ -26,7 +27,7 @@ def model_routes(*, authenticate: Authenticator, names: Names, database: Databas
     Returns:
         Its routes.
     """
-    router = APIRouter()
+    router, audit = APIRouter(), Auditor(database)
 
     @router.get("/v1/models")
     async def list_models(key: ApiKey = Depends(authenticate.needs("read"))) -> dict[str, Any]:  # noqa: B008
@@ -39,10 +40,15 @@ def model_routes(*, authenticate: Authenticator, names: Names, database: Databas
         return model_object(await run_in_threadpool(names.resolve, key.project_id, model))
 
     @router.delete("/v1/models/{model:path}")
-    async def delete_model(model: str, key: ApiKey = Depends(authenticate.needs("train"))) -> dict[str, Any]:  # noqa: B008
+    async def delete_model(
+        request: Request,
+        model: str,
+        key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
+    ) -> dict[str, Any]:
         await run_in_threadpool(
             delete_version, model, Registry(database, key.project_id), is_base=model == names.base
         )
+        await audit(request, key, "model.deleted", model)
         return {"id": model, "object": "model", "deleted": True}
 
     return router

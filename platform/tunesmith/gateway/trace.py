@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from tunesmith.gateway.request_record import RequestRecord
 from tunesmith.telemetry.traces import Span, Tracer
 
 _LOG = logging.getLogger("tunesmith.request")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,127}")
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked every second, and of no interest while they are answered."""
 
@@ -44,7 +46,7 @@ class TraceMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status, record = 500, RequestRecord(request_id=f"req_{secrets.token_hex(12)}")
+        status, record = 500, RequestRecord(request_id=_request_id(scope))
         scope.setdefault("state", {})["record"] = record
 
         async def send_with_id(message: Message) -> None:
@@ -70,6 +72,12 @@ class TraceMiddleware:
             said = record.told()
             _LOG.info("%s %s %d", method, route, status, extra={"fields": _fields(said, seconds, status)})
         _end(span, record, method=method, route=route, status=status)
+
+
+def _request_id(scope: Scope) -> str:
+    """The client's own id, if it is one: ids stand in logs, and end up in headers."""
+    asked = Headers(scope=scope).get("x-request-id", "")
+    return asked if _ID.fullmatch(asked) else f"req_{secrets.token_hex(12)}"
 
 
 def _fields(said: dict[str, Any], seconds: float, status: int) -> dict[str, Any]:

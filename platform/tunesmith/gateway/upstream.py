@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -141,7 +142,10 @@ class Upstream:
         return await read(await self._send(path, body, call))
 
     async def _send(self, path: str, body: Mapping[str, Any], call: Call) -> httpx.Response:
-        headers = self._tracer.headers(call.span)
+        # Ray Serve and vLLM take this id for their own, so that the lines of their logs can be found by it. It is new
+        # at every try: clients choose ids too, and may choose one twice, which the engine could not tell apart.
+        request_id = f"{call.request_id}-{secrets.token_hex(4)}"
+        headers = {**self._tracer.headers(call.span), "x-request-id": request_id}
         request = self._client.build_request("POST", path, json=body, headers=headers)
         try:
             response = await self._client.send(request, stream=True)
@@ -168,6 +172,11 @@ class Call:
         self._place = place
         self.span = span
         self._tally = tally
+
+    @property
+    def request_id(self) -> str:
+        """The id that the client gets back."""
+        return self._tally.request_id
 
     def fail(self, error: BaseException) -> None:
         """Mark it as failed.

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
 
+from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object, while_connected
 from tunesmith.gateway.metrics import Metrics
@@ -49,7 +50,7 @@ def vector_store_routes(
     Returns:
         Its routes.
     """
-    router = APIRouter()
+    router, audit = APIRouter(), Auditor(database)
 
     def stores(key: ApiKey) -> VectorStores:
         return VectorStores(database, key.project_id)
@@ -90,10 +91,12 @@ def vector_store_routes(
 
     @router.delete(_STORES + "/{store_id}")
     async def delete_store(
+        request: Request,
         store_id: str,
         key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
     ) -> dict[str, Any]:
         deleted = await run_in_threadpool(stores(key).delete, store_id)
+        await audit(request, key, "vector_store.deleted", deleted)
         return {"id": deleted, "object": "vector_store.deleted", "deleted": True}
 
     @router.post(_STORES + "/{store_id}/search")
