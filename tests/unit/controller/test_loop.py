@@ -19,12 +19,16 @@ class FakePart:
         self.condition = "starting"
         self.process = ProcessId(1, 1.0)
         self.stopped = False
+        self.replaced = False
 
     def tick(self):
         return PartState(self.name, self.condition)
 
     def stop(self):
         self.stopped = True
+
+    def replace(self):
+        self.replaced = True
 
 
 class FakeApplications:
@@ -90,3 +94,11 @@ def test_a_full_disk_does_not_end_the_controller(parts, capsys):
     controller.tick()
     controller.tick()
     assert "no space left" in capsys.readouterr().out
+
+
+def test_one_part_is_replaced_and_no_other(parts):
+    controller = Controller(
+        parts, applications=FakeApplications(), publish=lambda _: None, record=lambda _: None
+    )
+    controller.replace("gateway")
+    assert [part.replaced for part in parts] == [False, True]
