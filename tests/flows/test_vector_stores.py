@@ -20,12 +20,12 @@ from tunesmith.stores.milvus import open_vectors
 pytestmark = pytest.mark.flow
 
 BASE = "tiny-reader"
-QUESTION = "How many days of leave do full-time staff at Ardenholm receive?"
+QUESTION = "How many days of leave do full-time staff at Wexcombe receive?"
 LEAVE = (
-    "# Leave at Ardenholm\n\nFull-time staff at Ardenholm receive 31 days of leave each year. "
-    "Requests go to the team lead.\n"
+    "# Leave at Wexcombe\n\nFull-time staff at Wexcombe receive 29 days of leave each year. "
+    "Requests go to the team lead.\n\nThe canteen at Wexcombe opens at 12:15.\n"
 )
-OLD_LEAVE = LEAVE.replace("31 days", "12 days")
+OLD_LEAVE = LEAVE.replace("29 days", "12 days")
 HR, NEW = {"type": "eq", "key": "team", "value": "hr"}, {"type": "gte", "key": "year", "value": 2026}
 
 
@@ -38,7 +38,7 @@ def until(holds: Callable[[], bool], *, seconds: float = 60) -> None:
 
 def test_from_an_upload_to_a_citation_and_to_nothing(platform: LivePlatform) -> None:
     client = platform.client
-    store = client.vector_stores.create(name="ardenholm", metadata={"purpose": "test"})
+    store = client.vector_stores.create(name="wexcombe files", metadata={"purpose": "test"})
     files = [
         client.files.create(file=(name, text.encode()), purpose="assistants").id
         for name, text in (("leave.md", LEAVE), ("leave.md", OLD_LEAVE))
@@ -54,7 +54,7 @@ def test_from_an_upload_to_a_citation_and_to_nothing(platform: LivePlatform) -> 
     only_new = {"type": "and", "filters": [HR, NEW]}
     hits = client.vector_stores.search(store.id, query=QUESTION, filters=only_new).data
     assert {(hit.file_id, hit.filename) for hit in hits} == {(new, "leave.md")}
-    assert "31 days" in hits[0].content[0].text
+    assert any("29 days" in hit.content[0].text for hit in hits)
     assert len(client.vector_stores.search(store.id, query=QUESTION).data) > len(hits)
 
     search = {
@@ -70,7 +70,7 @@ def test_from_an_upload_to_a_citation_and_to_nothing(platform: LivePlatform) -> 
         tools=[search],  # type: ignore[list-item]
         include=["file_search_call.results"],
     )
-    assert "31 days" in response.output_text
+    assert "29 days" in response.output_text
     found, message = response.output
     assert {(one.file_id, one.filename) for one in found.results} == {(new, "leave.md")}
     assert {one.attributes["year"] for one in found.results} == {2026}
@@ -81,12 +81,10 @@ def test_from_an_upload_to_a_citation_and_to_nothing(platform: LivePlatform) -> 
     }
 
     asked = platform.command("ask", QUESTION, "--store", store.id, "--json")
-    assert json.loads(asked.stdout)["citations"]
-    listed = platform.command("search", "days of leave", "--store", "ardenholm", "--json")
-    assert {hit["document"] for hit in json.loads(listed.stdout)["hits"]} <= {
-        f"{new}/leave.md",
-        f"{old}/leave.md",
-    }
+    both = {f"{new}/leave.md", f"{old}/leave.md"}
+    assert {citation["document"] for citation in json.loads(asked.stdout)["citations"]} <= both
+    listed = platform.command("search", "days of leave", "--store", "wexcombe files", "--json")
+    assert {hit["document"] for hit in json.loads(listed.stdout)["hits"]} == both
 
     client.files.delete(new)
     assert client.vector_stores.search(store.id, query=QUESTION, filters=only_new).data == []
