@@ -65,7 +65,7 @@ def platform(tmp_path: Path, migrated: Path) -> Iterator[RunningPlatform]:
     home = Home(tmp_path)
     shutil.copy(migrated, tmp_path)
     with serving(Starlette(routes=[Route("/engine/v1/chat/completions", answer, methods=["POST"])])) as url:
-        config = ServeConfig(port=0, load=LoadConfig(linger_seconds=0.5, drain_seconds=20))
+        config = ServeConfig(port=0, load=LoadConfig(linger_seconds=2, drain_seconds=20))
         planned = plan_platform(home, config)
         shutil.rmtree(planned.ray_temp_dir, ignore_errors=True)
         planned = replace(planned, model="tiny-reader", serve_url=url)
