@@ -172,7 +172,10 @@ class DocumentQueue:
         """
         now = time.time()
         held = select(DocumentRow.store_id).where(
-            DocumentRow.held_until > now, DocumentRow.held_by.is_not(None)
+            # What is held is pending: this looks at few rows, twice a second.
+            DocumentRow.pending.is_(True),
+            DocumentRow.held_until > now,
+            DocumentRow.held_by.is_not(None),
         )
         filled = select(DocumentRow.store_id)
         ended = or_(
