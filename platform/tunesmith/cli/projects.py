@@ -11,6 +11,7 @@ import typer
 
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
 from tunesmith.config.home import Home
+from tunesmith.errors import ConfigError
 
 if TYPE_CHECKING:
     from tunesmith.stores.database import Database
@@ -76,6 +77,8 @@ def limit(
     home: HomeOption = None,
 ) -> None:
     """Say how much a project may ask for; what is left out has no limit from now on."""
+    if key is not None and gpu_hours is not None:
+        raise ConfigError("--gpu-hours is of projects alone: leave it out, or leave --key out.")
     from tunesmith.stores.keys import KeyStore
     from tunesmith.stores.limits import Limits, LimitStore, of_key, of_project
     from tunesmith.stores.projects import Projects

@@ -65,7 +65,7 @@ def bootstrap(environment: Mapping[str, str], secrets: Secrets) -> str:
 
 
 def _make_key(keys: KeyStore, secrets: Secrets, name: str) -> bool:
-    key = keys.create(DEFAULT_PROJECT, "admin")
+    key = keys.create(DEFAULT_PROJECT, "admin", role="administer", of_organisation=True)
     made = False
     try:
         made = secrets.create(name, key)

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import and_, select, update
 
@@ -141,7 +141,8 @@ class KeyStore:
             raise AuthenticationError(
                 f'The owner of the API key "{row.name}" ({row.hint}) has left the project. Use a key of a member.'
             )
-        return _to_key(row, role=role, organisation_id=project.organisation_id)
+        known = _to_key(row, role=role, organisation_id=project.organisation_id)
+        return known if principal.is_owner else replace(known, of_organisation=False)
 
     def _verify_batch_token(self, token: str) -> ApiKey:
         held = select(BatchRow).where(

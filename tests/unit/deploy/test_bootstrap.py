@@ -56,7 +56,8 @@ def keys(environment: dict[str, str]) -> KeyStore:
 def test_the_key_in_the_secret_opens_the_platform(environment: dict[str, str]) -> None:
     secrets = Memory()
     assert "holds the first key" in bootstrap(environment, secrets)
-    assert keys(environment).verify(secrets.secrets[NAME]).project_id == "default"
+    first = keys(environment).verify(secrets.secrets[NAME])
+    assert (first.project_id, first.role, first.of_organisation) == ("default", "administer", True)
 
 
 def test_a_second_run_changes_nothing(environment: dict[str, str]) -> None:

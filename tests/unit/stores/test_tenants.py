@@ -187,3 +187,9 @@ def test_keys_from_before_there_were_roles_go_on(metadata, keys):
     assert (key.role, key.of_organisation, key.principal_id) == ("administer", False, "user-owner")
     with metadata.session() as session:
         assert session.get(ApiKeyRow, "key_old").expires_at is None
+
+
+def test_nobody_but_an_owner_administers_the_organisation(principals, keys):
+    account = principals.add_service_account("acme", "nightly", role="administer")
+    secret = keys.create("acme", "nightly", role="administer", principal_id=account.id, of_organisation=True)
+    assert not keys.verify(secret).of_organisation
