@@ -19,6 +19,7 @@ from tunesmith.cli.models import app as models
 from tunesmith.cli.plan import plan
 from tunesmith.cli.projects import app as projects
 from tunesmith.cli.quickstart import quickstart
+from tunesmith.cli.recipes import app as recipes
 from tunesmith.cli.restart import restart
 from tunesmith.cli.search import search
 from tunesmith.cli.status import status
@@ -54,6 +55,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
 app.add_typer(deploy, name="deploy")
 app.add_typer(projects, name="projects")
+app.add_typer(recipes, name="recipes")
 
 
 def main() -> None:

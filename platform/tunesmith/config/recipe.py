@@ -32,14 +32,47 @@ def find_recipe(name: str) -> Path:
     """
     if Path(name).is_file():
         return Path(name)
-    shipped = Path(str(files("tunesmith"))) / "recipes"
-    candidate = shipped / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
+    candidate = _shipped() / (name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if candidate.is_file():
         return candidate
-    known = ", ".join(
-        str(path.relative_to(shipped).with_suffix("")) for path in sorted(shipped.rglob("*.yaml"))
-    )
+    known = ", ".join(shipped_recipes())
     raise NotFoundError(f'Recipe "{name}" is neither a file nor a shipped recipe. Shipped: {known}.')
+
+
+def shipped_recipes() -> list[str]:
+    """The shipped recipes, by name.
+
+    Returns:
+        Their names, sorted: `tiny/handbook-lora`.
+    """
+    return [str(path.relative_to(_shipped()).with_suffix("")) for path in sorted(_shipped().rglob("*.yaml"))]
+
+
+def _shipped() -> Path:
+    return Path(str(files("tunesmith"))) / "recipes"
+
+
+def read_recipe(name: str) -> dict[str, Any]:
+    """Read a recipe as it is written.
+
+    Args:
+        name: a file or a shipped recipe's name.
+
+    Returns:
+        Its keys and values.
+
+    Raises:
+        ConfigError: it is no YAML, or no mapping.
+        NotFoundError: no such recipe.
+    """
+    path = find_recipe(name)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}. Fix the file.") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of keys, this is a {type(document).__name__}.")
+    return document
 
 
 def load_recipe(
@@ -64,13 +97,7 @@ def load_recipe(
         ConfigError: the YAML or any field is wrong; names every fault at once.
         NotFoundError: no such recipe.
     """
-    path = find_recipe(name)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}. Fix the file.") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path}: a recipe is a mapping of keys, this is a {type(document).__name__}.")
+    document = read_recipe(name)
     for override in overrides:
         apply_override(document, override)
     for field, value in (fields or {}).items():
