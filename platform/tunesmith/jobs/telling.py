@@ -51,12 +51,16 @@ def tell_of(event: Mapping[str, Any]) -> Told | None:
     match event["type"]:
         case "prepared":
             message = (
-                f"Training data packed: {event['num_examples']} conversations, {event['num_tokens']} tokens, "
+                f"Training data packed: {event['num_examples']} examples, {event['num_tokens']} tokens, "
                 f"{event['num_steps']} steps"
             )
             return Told(message, created_at=at)
         case "waiting":
             return Told(f"Waiting for {event['message']}", created_at=at)
+        case "reference":
+            return Told(
+                f"Computing the base's log-probabilities of {event['num_pairs']} pairs", created_at=at
+            )
         case "engine":
             return Told(_engine(event), created_at=at)
         case "step":

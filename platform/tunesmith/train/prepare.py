@@ -129,6 +129,7 @@ def _table_of_rows(config: TrainConfig, examples: Sequence[Example], tokenizer: 
 
 def _table_of_pairs(config: TrainConfig, preferences: Sequence[Preference], tokenizer: Any) -> _Table:
     pairs = list(make_pairs(preferences, tokenizer, sequence_length=config.sequence_length))
+    random.Random(config.seed).shuffle(pairs)  # a short run takes the first of them, and shall see all kinds
     return _Table(
         columns=("prompt_ids", "chosen_ids", "rejected_ids"),
         rows=iter(pairs),

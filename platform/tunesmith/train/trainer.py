@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import random
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -154,33 +153,34 @@ def _preference_trainer(
     spec: LoopSpec, tokenizer: Any, arguments: DPOConfig, rows: Dataset
 ) -> PreferenceTrainer:
     config = spec.config
+    met = num_met(config, num_steps=spec.num_steps, num_rows=len(rows))
+    if arguments.process_index == 0:
+        # It takes as long as many steps, and nothing else is told meanwhile.
+        append_event(spec.events, "reference", num_pairs=met)
     # TRL itself is to put the adapter on: given a model that has one, it would keep a copy of it as the reference,
     # where the base without any adapter is the same.
     adapter = adapter_settings(config.method) if isinstance(config.method, AdapterMethod) else None
     return PreferenceTrainer(
         model=load_base(config),
         args=arguments,
-        train_dataset=rows.select(drawn_pairs(config, num_steps=spec.num_steps, num_rows=len(rows))),
+        train_dataset=rows.select(range(met)),
         processing_class=tokenizer,
         peft_config=adapter,
     )
 
 
-def drawn_pairs(config: TrainConfig, *, num_steps: int, num_rows: int) -> Sequence[int]:
-    """Which pairs a run will meet: of one that ends within its first epoch, the others need no reference.
+def num_met(config: TrainConfig, *, num_steps: int, num_rows: int) -> int:
+    """How many pairs a run will meet: of one that ends within its first epoch, the others need no reference.
 
     Args:
         config: the recipe.
         num_steps: optimizer steps of the whole run.
-        num_rows: pairs there are.
+        num_rows: pairs there are, in an order by chance: the first of them are any of them.
 
     Returns:
-        Their positions, in order; the same ones for each worker and each attempt.
+        Their number.
     """
-    needed = num_steps * config.global_batch_size
-    if needed >= num_rows:
-        return range(num_rows)
-    return sorted(random.Random(config.seed).sample(range(num_rows), needed))
+    return min(num_rows, num_steps * config.global_batch_size)
 
 
 def _score_only_what_is_learned() -> None:

@@ -127,13 +127,15 @@ def describe(event: Mapping[str, Any], *, num_steps: int) -> str | None:
         case "prepared":
             made = event["prepared"]
             return (
-                f"{made.num_examples} conversations, {made.num_tokens} tokens ({made.num_loss_tokens} learned) "
+                f"{made.num_examples} examples, {made.num_tokens} tokens ({made.num_loss_tokens} learned) "
                 f"in {made.num_rows} rows; {num_steps} steps"
             )
         case "starting":
             return f"{event['job'].id}, attempt {event['job'].fence}: starting the workers (logs in {event['folder']})"
         case "waiting":
             return f"waiting for {event['message']}"
+        case "reference":
+            return f"the base's log-probabilities of {event['num_pairs']} pairs come first"
         case "engine":
             where = f", going on from step {event['resumed_from']}" if event["resumed_from"] else ""
             return f"{event['engine']}, ZeRO {event['zero_stage']}, {event['world_size']} workers{where}"

@@ -47,6 +47,7 @@ def world(tmp_path: Path) -> World:
 
 def test_a_job_goes_its_way(world: World) -> None:
     job = world.running()
+    world.attempts.note("reference", num_pairs=64)
     world.attempts.note("engine", engine="DeepSpeedEngine", zero_stage=2, world_size=2, resumed_from=0)
     world.attempts.steps(1, 2)
     world.controller.tick()
@@ -59,7 +60,8 @@ def test_a_job_goes_its_way(world: World) -> None:
         f"Created fine-tuning job: {job.id}",
         "Validating training file",
         "Files validated, moving job to queued state",
-        "Training data packed: 1 conversations, 10 tokens, 4 steps",
+        "Training data packed: 1 examples, 10 tokens, 4 steps",
+        "Computing the base's log-probabilities of 64 pairs",
         "Fine-tuning started (DeepSpeedEngine, ZeRO 2, 2 workers)",
         "Step 1: training loss=1.0000",
         "Step 2: training loss=0.5000",
