@@ -29,6 +29,7 @@ from tunesmith.gateway.metrics import Metrics, metrics_routes
 from tunesmith.gateway.models import model_routes
 from tunesmith.gateway.moderations import moderation_routes
 from tunesmith.gateway.names import Names
+from tunesmith.gateway.openapi import openapi_routes
 from tunesmith.gateway.organisation_keys import organisation_key_routes
 from tunesmith.gateway.organisation_projects import project_routes
 from tunesmith.gateway.organisation_reports import report_routes
@@ -100,7 +101,7 @@ def build_app(
         started_at=int(time.time()),
         stand_ins=jobs.stand_ins,
     )
-    # No /docs and no /openapi.json: closed by default.
+    # No /docs and no /openapi.json for everybody: /v1/openapi.json needs a key.
     app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray, meter, tracer))
     for router in (
         health_routes(readiness, draining or Draining()),
@@ -149,6 +150,7 @@ def build_app(
         ),
         organisation_key_routes(authenticate=authenticate, database=database),
         report_routes(authenticate=authenticate, database=database),
+        openapi_routes(authenticate=authenticate, routes=lambda: app.routes),
     ):
         app.include_router(router)
     if ray:

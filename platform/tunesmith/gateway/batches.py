@@ -41,6 +41,13 @@ class BatchFields(BaseModel):
     """When the files of its answers go; unset keeps them."""
 
 
+class BatchListFields(PageFields):
+    """The query of the list of batches."""
+
+    after: str | None = Field(None, json_schema_extra={"pattern": "^batch_[0-9a-f]{24}$"})
+    """Id of the last batch on the page before."""
+
+
 def batch_routes(*, authenticate: Authenticator, database: Database, objects: ObjectStore) -> APIRouter:
     """The batches resource.
 
@@ -76,7 +83,7 @@ def batch_routes(*, authenticate: Authenticator, database: Database, objects: Ob
         request: Request,
         key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
     ) -> dict[str, Any]:
-        asked = read_page(request, PageFields)
+        asked = read_page(request, BatchListFields)
         batches = BatchRequests(database, key.project_id)
         page = await run_in_threadpool(batches.list, after=asked.after, limit=asked.limit)
         return page_object([batch_object(batch) for batch in page.batches], has_more=page.has_more)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Coroutine, Mapping
 from typing import Any, Never, TypeVar
 
@@ -13,6 +14,9 @@ from pydantic import BaseModel, ValidationError
 from tunesmith.errors import ClientGoneError, ConfigError, TooLargeError
 
 MAX_BODY_BYTES = 16 * 2**20
+
+_LARGEST_WHOLE = 2**53
+"""Above it a float no longer says which whole number was meant."""
 
 Model = TypeVar("Model", bound=BaseModel)
 Result = TypeVar("Result")
@@ -39,7 +43,7 @@ async def read_object(request: Request) -> dict[str, Any]:
                 f"The request body is larger than {MAX_BODY_BYTES} bytes. Send less at a time."
             )
     try:
-        body = json.loads(raw, parse_constant=_refuse_constant)
+        body = json.loads(raw, parse_constant=_refuse_constant, parse_float=_number)
         # Half of a surrogate pair can be written in JSON, but no text holds one: it could not be sent on.
         json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -57,13 +61,24 @@ def _refuse_constant(name: str) -> Never:
     raise ValueError(f"{name} is not JSON; use null")
 
 
-def check_fields(body: Mapping[str, Any], model: type[Model], *, within: str = "") -> Model:
+def _number(text: str) -> float | int:
+    """JSON knows numbers, not kinds of them: 20.0 is the whole number 20."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:40]} is larger than any number that can be sent on")
+    return int(number) if number.is_integer() and abs(number) <= _LARGEST_WHOLE else number
+
+
+def check_fields(
+    body: Mapping[str, Any], model: type[Model], *, within: str = "", strict: bool = True
+) -> Model:
     """Check a body against a model.
 
     Args:
         body: the request's fields.
         model: what they must be.
         within: where the fields stand, if not at the top: `input[0].`.
+        strict: whether values must be of the very type, as in JSON; a query and a form hold nothing but texts.
 
     Returns:
         The typed fields.
@@ -72,7 +87,7 @@ def check_fields(body: Mapping[str, Any], model: type[Model], *, within: str = "
         ConfigError: says the first fault in full and names its field.
     """
     try:
-        return model.model_validate(body)
+        return model.model_validate(body, strict=strict)
     except ValidationError as error:
         fault = error.errors()[0]
         path = within + ".".join(str(part) for part in fault["loc"])

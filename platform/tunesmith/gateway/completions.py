@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 from starlette.concurrency import run_in_threadpool
 
 from tunesmith.errors import ConfigError
@@ -25,13 +25,28 @@ _ENGINE = "/engine/v1/completions"
 _UNSERVED = {"best_of": Unserved("Send n, and choose among the answers by their logprobs.", (0, 1))}
 
 
+_TEXT = {"type": "string", "minLength": 1}
+_PROMPT = {
+    "anyOf": [
+        _TEXT,
+        {"type": "array", "items": _TEXT, "minItems": 1},
+        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+        {
+            "type": "array",
+            "items": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+            "minItems": 1,
+        },
+    ]
+}
+
+
 class CompletionFields(BaseModel):
     """The fields that the gateway itself needs; all others go to the engine as they are."""
 
     model_config = ConfigDict(extra="ignore")
     model: str = Field(min_length=1)
     """Base, version, or an alias of one."""
-    prompt: str | list[Any]
+    prompt: Annotated[str | list[Any], WithJsonSchema(_PROMPT)]
     """One prompt or several, as text or as token ids."""
     stream: bool = False
     """Server-sent events instead of one JSON."""

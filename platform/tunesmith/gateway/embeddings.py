@@ -6,11 +6,11 @@ import base64
 import math
 import struct
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
 from tunesmith.errors import ConfigError, ModelNotFoundError
 from tunesmith.gateway.auth import Authenticator
@@ -24,13 +24,17 @@ _ROUTE = "/embed/v1/embeddings"
 _MOST_INPUTS = 2048
 
 
+_TEXT = {"type": "string", "minLength": 1}
+_INPUT = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": _MOST_INPUTS}]}
+
+
 class EmbeddingFields(BaseModel):
     """A request for embeddings."""
 
     model_config = ConfigDict(extra="ignore")
     model: str
     """The embedder."""
-    input: str | list[str] = Field(min_length=1)
+    input: Annotated[str | list[str], WithJsonSchema(_INPUT)] = Field(min_length=1)
     """One text or several."""
     encoding_format: Literal["float", "base64"] = "float"
     """Base64 is little-endian float32."""

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from tunesmith.errors import PlatformError
 from tunesmith.gateway.request_record import record_of
@@ -85,9 +86,20 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     message = known.get(error.status_code, str(error.detail))
     code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code)
     record_of(request).error_code = code or str(error.status_code)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
     return JSONResponse(
-        error_body(message, type="invalid_request_error", code=code), error.status_code, error.headers
+        error_body(message, type="invalid_request_error", code=code), error.status_code, headers
     )
+
+
+def _allowed(request: Request) -> str:
+    """What a path takes: the framework names the methods of the first route that fits it, and there may be more."""
+    fitting = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    return ", ".join(sorted({method for route in fitting for method in route.methods or ()}))
 
 
 async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,7 @@ import unicodedata
 from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 _MOST_CHARACTERS = 255
 
@@ -32,7 +32,12 @@ def clean_filename(name: str) -> str:
     return clean
 
 
-Filename = Annotated[str, AfterValidator(clean_filename)]
+Filename = Annotated[
+    str,
+    AfterValidator(clean_filename),
+    # A part of what is taken: names that come out as they went in.
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9_-][A-Za-z0-9_. -]{0,253}[A-Za-z0-9_-]$"}),
+]
 """A field of a request that is the name of a file."""
 
 

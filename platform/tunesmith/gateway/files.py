@@ -66,6 +66,8 @@ class FileFields(BaseModel):
 class FileListFields(PageFields):
     """The query of the list of files."""
 
+    after: str | None = Field(None, json_schema_extra={"pattern": "^file-[0-9a-f]{24}$"})
+    """Id of the last file on the page before."""
     limit: int = Field(MOST_FILES_LISTED, ge=1, le=MOST_FILES_LISTED)
     """Most files on a page."""
     purpose: str | None = None
@@ -140,7 +142,7 @@ def file_routes(
                 text_fields=("purpose", "expires_after[anchor]", "expires_after[seconds]"),
                 before_file=_check_purpose,
             )
-            fields = check_fields(_nested(form), FileFields)
+            fields = check_fields(_nested(form), FileFields, strict=False)
             return file_object(
                 await run_in_threadpool(
                     draft.finish,
@@ -211,7 +213,7 @@ def file_object(file: FileRecord) -> dict[str, Any]:
 
 def _check_purpose(fields: Mapping[str, str]) -> None:
     if "purpose" in fields:
-        check_fields(dict(fields), PurposeFields)
+        check_fields(dict(fields), PurposeFields, strict=False)
 
 
 def _nested(form: Form) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def organisation_key_routes(*, authenticate: Authenticator, database: Database) 
 
     @router.get(_ACCOUNTS)
     async def list_accounts(request: Request, key: ApiKey = Depends(administers)) -> dict[str, Any]:  # noqa: B008
-        fields = check_fields(dict(request.query_params), AdminPageFields)
+        fields = check_fields(dict(request.query_params), AdminPageFields, strict=False)
         known = await run_in_threadpool(principals(key).members, key.project_id, "service_account")
         return page_of(known, fields, id_of=lambda account: account.id, show=account_object)
 
@@ -170,7 +170,7 @@ def organisation_key_routes(*, authenticate: Authenticator, database: Database) 
 
     @router.get(_PROJECT + "/api_keys")
     async def list_keys(request: Request, key: ApiKey = Depends(administers)) -> dict[str, Any]:  # noqa: B008
-        fields = check_fields(dict(request.query_params), AdminPageFields)
+        fields = check_fields(dict(request.query_params), AdminPageFields, strict=False)
         known = await run_in_threadpool(standing, key.project_id)
         return await run_in_threadpool(page_of, known, fields, id_of=lambda key: key.id, show=shown_key)
 
@@ -207,7 +207,7 @@ def organisation_key_routes(*, authenticate: Authenticator, database: Database) 
         request: Request,
         _key: ApiKey = Depends(authenticate.needs_organisation),  # noqa: B008
     ) -> dict[str, Any]:
-        fields = check_fields(dict(request.query_params), AdminPageFields)
+        fields = check_fields(dict(request.query_params), AdminPageFields, strict=False)
         known = await run_in_threadpool(admin_keys)
         return await run_in_threadpool(page_of, known, fields, id_of=lambda key: key.id, show=shown_admin_key)
 

@@ -72,7 +72,7 @@ def project_routes(*, authenticate: Authenticator, database: Database, limits: L
         request: Request,
         key: ApiKey = Depends(authenticate.needs_organisation),  # noqa: B008
     ) -> dict[str, Any]:
-        fields = check_fields(dict(request.query_params), ProjectListFields)
+        fields = check_fields(dict(request.query_params), ProjectListFields, strict=False)
         known = await run_in_threadpool(projects(key).all, include_archived=fields.include_archived)
         return page_of(known, fields, id_of=lambda project: project.id, show=project_object)
 

@@ -71,7 +71,7 @@ def report_routes(*, authenticate: Authenticator, database: Database) -> APIRout
     administers = authenticate.needs("administer")
 
     async def usage(request: Request, key: ApiKey, kind: UsageKind) -> dict[str, Any]:
-        fields = check_fields(read_query(request), UsageFields)
+        fields = check_fields(read_query(request), UsageFields, strict=False)
         if not key.of_organisation:
             # A project's administrator sees their own project, whichever they ask for.
             fields.project_ids = [key.project_id]
@@ -96,7 +96,7 @@ def report_routes(*, authenticate: Authenticator, database: Database) -> APIRout
         request: Request,
         key: ApiKey = Depends(authenticate.needs_organisation),  # noqa: B008
     ) -> dict[str, Any]:
-        fields = check_fields(read_query(request), AuditFields)
+        fields = check_fields(read_query(request), AuditFields, strict=False)
         return await run_in_threadpool(audit_page, database, key.organisation_id, fields)
 
     return router

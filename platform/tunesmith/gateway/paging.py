@@ -15,7 +15,7 @@ class PageFields(BaseModel):
     """The query of a list; a resource with other limits overrides the field."""
 
     model_config = ConfigDict(extra="ignore")
-    after: str | None = None
+    after: str | None = Field(None, min_length=1)
     """Id of the last thing on the page before."""
     limit: int = Field(20, ge=1, le=100)
     """Most things on a page."""
@@ -39,7 +39,7 @@ def read_page(request: Request, model: type[Fields]) -> Fields:
     Raises:
         ConfigError: a parameter is wrong; names it.
     """
-    return check_fields(dict(request.query_params), model)
+    return check_fields(dict(request.query_params), model, strict=False)
 
 
 def page_object(shown: Sequence[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _read_item(item: Mapping[str, Any], place: str, find: FindItem) -> Item:
         result = check_fields(item, FunctionOutputFields, within=f"{place}.")
         _check_parts(result.output, f"{place}.output")
         return {"type": kind, "status": "completed", **_fields(result, "fco")}
-    if kind in _UNSEEN:
+    if isinstance(kind, str) and kind in _UNSEEN:
         return {**_UNSEEN[kind], **item, "id": item.get("id") or new_id("item")}
     if kind == "item_reference":
         return _referred(item, place, find)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from tunesmith.errors import ConfigError, PlatformError
 from tunesmith.gateway.response_items import to_messages
+from tunesmith.gateway.response_schemas import INPUT_SCHEMA, TOOL_CHOICE_SCHEMA, TOOLS_SCHEMA
 from tunesmith.gateway.served import Unserved
 
 SEARCH_RESULTS = "file_search_call.results"
@@ -93,7 +94,7 @@ class ResponseFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
     model: str = Field(min_length=1)
     """Base, version or alias."""
-    input: str | list[dict[str, Any]] = Field(min_length=1)
+    input: Annotated[str | list[dict[str, Any]], WithJsonSchema(INPUT_SCHEMA)] = Field(min_length=1)
     """A question, or items."""
     instructions: str | None = None
     """System turn of this request alone."""
@@ -109,9 +110,11 @@ class ResponseFields(BaseModel):
     """Most likely tokens shown at each place, with their log probability."""
     text: TextOptions = TextOptions()
     """How the answer is written."""
-    tools: list[dict[str, Any]] = []
+    tools: Annotated[list[dict[str, Any]], WithJsonSchema(TOOLS_SCHEMA)] = []
     """`file_search` is run by the platform, `function` by the program."""
-    tool_choice: Literal["none", "auto", "required"] | dict[str, Any] = "auto"
+    tool_choice: Annotated[
+        Literal["none", "auto", "required"] | dict[str, Any], WithJsonSchema(TOOL_CHOICE_SCHEMA)
+    ] = "auto"
     """Which tools may or must be called."""
     parallel_tool_calls: bool = True
     """Several calls in one answer."""

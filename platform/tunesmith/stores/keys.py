@@ -145,16 +145,29 @@ class KeyStore:
         return known if principal.is_owner else replace(known, of_organisation=False)
 
     def _verify_batch_token(self, token: str) -> ApiKey:
-        held = select(BatchRow).where(
-            BatchRow.token_hash == _digest(token), BatchRow.held_until > time.time()
+        held = (
+            select(BatchRow, ProjectRow.organisation_id)
+            .join(ProjectRow, ProjectRow.id == BatchRow.project_id)
+            .where(BatchRow.token_hash == _digest(token), BatchRow.held_until > time.time())
+            .where(ProjectRow.archived_at.is_(None))
         )
         with self._database.session() as session:
-            batch = session.scalar(held)
-        if batch is None:
+            found = session.execute(held).first()
+        if found is None:
             raise AuthenticationError(
                 "This token was good for one batch, and for as long as it was worked on."
             )
-        return ApiKey(batch.id, batch.project_id, "batch", "...", batch.created_at, revoked=False)
+        batch, organisation = found
+        return ApiKey(
+            batch.id,
+            batch.project_id,
+            "batch",
+            "...",
+            batch.created_at,
+            revoked=False,
+            role="use",
+            organisation_id=organisation,
+        )
 
     def all(self, project_id: str) -> list[ApiKey]:
         """All keys of a project, oldest first.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tunesmith.cli.main import app
 from tunesmith.cli.reference.commands import render_commands
+from tunesmith.cli.reference.document import render_api
 from tunesmith.cli.reference.knobs import render_knobs
 from tunesmith.cli.reference.layout import render_readme
 from tunesmith.config.data import BuildDocumentsConfig
@@ -32,5 +33,6 @@ def render_pages(root: Path) -> dict[Path, str]:
         reference / "cli.md": _MARK + render_commands(app),
         reference / "config.md": _MARK
         + render_knobs((IngestConfig, BuildDocumentsConfig, TrainConfig, ServeConfig, EvaluateConfig)),
+        reference / "openapi.json": render_api(),
         readme: render_readme(readme.read_text(encoding="utf-8"), root=root),
     }

@@ -1,0 +1,155 @@
+"""What is said of the organisation: projects, keys, limits, usage and the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tunesmith.gateway.description.operation import (
+    ANY_OBJECT,
+    COUNT,
+    FLAG,
+    MOMENT,
+    TEXT,
+    Operation,
+    Schema,
+    const,
+    deleted,
+    list_of,
+    nullable,
+    one_of,
+    record,
+    ref,
+)
+from tunesmith.gateway.organisation import AdminPageFields
+from tunesmith.gateway.organisation_keys import AccountFields, AccountKeyFields, AdminKeyFields
+from tunesmith.gateway.organisation_projects import LimitFields, ProjectFields, ProjectListFields
+from tunesmith.gateway.organisation_reports import AuditFields, UsageFields
+
+_ORGANISATION = "/v1/organization"
+_PROJECTS = f"{_ORGANISATION}/projects"
+_PROJECT = f"{_PROJECTS}/{{project_id}}"
+_ACCOUNTS, _KEYS = f"{_PROJECT}/service_accounts", f"{_PROJECT}/api_keys"
+_ADMIN_KEYS = f"{_ORGANISATION}/admin_api_keys"
+
+
+def _page(schema: Schema) -> Schema:
+    ids = {"first_id": nullable(TEXT), "last_id": nullable(TEXT)}
+    return record({"object": const("list"), "data": list_of(schema), **ids, "has_more": FLAG})
+
+
+_NAMED: Mapping[str, Schema] = {"id": TEXT, "name": TEXT, "created_at": MOMENT}
+_ACCOUNT = record({"object": TEXT, **_NAMED, "role": TEXT}, closed=False)
+_SECRET = record({"object": TEXT, **_NAMED, "value": TEXT}, closed=False)
+_KEY = record({"object": TEXT, **_NAMED, "redacted_value": TEXT, "owner": ANY_OBJECT}, closed=False)
+_USAGE_PAGE = record(
+    {
+        "object": const("page"),
+        "data": list_of(
+            record(
+                {
+                    "object": const("bucket"),
+                    "start_time": MOMENT,
+                    "end_time": MOMENT,
+                    "results": list_of(ANY_OBJECT),
+                }
+            )
+        ),
+        "has_more": FLAG,
+        "next_page": nullable(TEXT),
+    }
+)
+
+ORGANISATION_SCHEMAS: Mapping[str, Schema] = {
+    "Project": record(
+        {
+            "object": const("organization.project"),
+            **_NAMED,
+            "archived_at": nullable(MOMENT),
+            "status": one_of("active", "archived"),
+        }
+    ),
+    "RateLimit": record(
+        {
+            "object": const("project.rate_limit"),
+            "id": TEXT,
+            "model": TEXT,
+            "max_requests_per_1_minute": COUNT,
+            "max_tokens_per_1_minute": COUNT,
+            "gpu_hours_per_month": nullable({"type": "number"}),
+        }
+    ),
+    "ServiceAccount": _ACCOUNT,
+    "NewKey": _SECRET,
+    "ApiKey": _KEY,
+}
+"""By name."""
+ORGANISATION_OPERATIONS: Mapping[str, Operation] = {
+    f"GET {_PROJECTS}": Operation(
+        summary="Projects", query=ProjectListFields, answer=_page(ref("Project")), refusals=(400,)
+    ),
+    f"POST {_PROJECTS}": Operation(summary="Make a project", body=ProjectFields, answer=ref("Project")),
+    f"GET {_PROJECT}": Operation(summary="A project", answer=ref("Project")),
+    f"POST {_PROJECT}": Operation(summary="Rename a project", body=ProjectFields, answer=ref("Project")),
+    f"POST {_PROJECT}/archive": Operation(
+        summary="Archive a project: its keys open nothing any more", answer=ref("Project"), refusals=(409,)
+    ),
+    f"GET {_PROJECT}/rate_limits": Operation(summary="Limits of a project", answer=_page(ref("RateLimit"))),
+    f"POST {_PROJECT}/rate_limits/{{rate_limit_id}}": Operation(
+        summary="Change a limit", body=LimitFields, answer=ref("RateLimit")
+    ),
+    f"GET {_ACCOUNTS}": Operation(
+        summary="Service accounts",
+        query=AdminPageFields,
+        answer=_page(ref("ServiceAccount")),
+        refusals=(400,),
+    ),
+    f"POST {_ACCOUNTS}": Operation(
+        summary="Make a service account, and a key for it; the key is shown once",
+        body=AccountFields,
+        answer=ref("ServiceAccount"),
+    ),
+    f"GET {_ACCOUNTS}/{{service_account_id}}": Operation(
+        summary="A service account", answer=ref("ServiceAccount")
+    ),
+    f"DELETE {_ACCOUNTS}/{{service_account_id}}": Operation(
+        summary="End a service account and its keys",
+        answer=deleted("organization.project.service_account.deleted"),
+    ),
+    f"POST {_ACCOUNTS}/{{service_account_id}}/api_keys": Operation(
+        summary="Make a key for a service account; it is shown once",
+        body=AccountKeyFields,
+        answer=ref("NewKey"),
+    ),
+    f"GET {_KEYS}": Operation(
+        summary="Keys of a project", query=AdminPageFields, answer=_page(ref("ApiKey")), refusals=(400,)
+    ),
+    f"GET {_KEYS}/{{api_key_id}}": Operation(summary="A key, without its secret", answer=ref("ApiKey")),
+    f"DELETE {_KEYS}/{{api_key_id}}": Operation(
+        summary="End a key", answer=deleted("organization.project.api_key.deleted")
+    ),
+    f"GET {_ADMIN_KEYS}": Operation(
+        summary="Keys of the organisation",
+        query=AdminPageFields,
+        answer=_page(ref("ApiKey")),
+        refusals=(400,),
+    ),
+    f"POST {_ADMIN_KEYS}": Operation(
+        summary="Make a key of the organisation; it is shown once",
+        body=AdminKeyFields,
+        answer=ref("NewKey"),
+    ),
+    f"GET {_ADMIN_KEYS}/{{key_id}}": Operation(summary="A key of the organisation", answer=ref("ApiKey")),
+    f"DELETE {_ADMIN_KEYS}/{{key_id}}": Operation(
+        summary="End a key of the organisation", answer=deleted("organization.admin_api_key.deleted")
+    ),
+    f"GET {_ORGANISATION}/usage/completions": Operation(
+        summary="Tokens of the models that answer", query=UsageFields, answer=_USAGE_PAGE, refusals=(400,)
+    ),
+    f"GET {_ORGANISATION}/usage/embeddings": Operation(
+        summary="Tokens of the embedder", query=UsageFields, answer=_USAGE_PAGE, refusals=(400,)
+    ),
+    f"GET {_ORGANISATION}/audit_logs": Operation(
+        summary="Who changed what", query=AuditFields, answer=_page(ANY_OBJECT), refusals=(400, 404)
+    ),
+}
+"""By method and path."""
