@@ -102,7 +102,7 @@ class Ray:
             for process in psutil.process_iter(["cmdline"])
             if handle["log"].removesuffix("/driver.log") in (process.info["cmdline"] or ())
             and "driver.py" in " ".join(process.info["cmdline"])
-            and "sh" not in process.info["cmdline"][0]
+            and Path(process.info["cmdline"][0]).name.startswith("python")
         ]
         driver.kill()
 
