@@ -122,7 +122,10 @@ class Connection:
             PlatformError: what the refusal means.
             UnavailableError: the server cannot be reached.
         """
-        response = self._send("GET", path, query, None, "application/json", read_seconds=idle_seconds)
+        try:
+            response = self._send("GET", path, query, None, "application/json", read_seconds=idle_seconds)
+        except _Busy as busy:
+            raise busy.error from None
         try:
             if response.status != 200:
                 raise error_of(response.status, response.read(), what=what, server=self.server)

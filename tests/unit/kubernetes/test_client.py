@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from api_server import FakeApiServer
 from crd import HAVE_CRDS
 
@@ -192,4 +193,24 @@ def test_a_watch_that_was_forgotten_lists_anew_and_tells_what_is_missing(
     server.forget()
     server.put(config_map("comes"))
     follower.until(lambda: {("gone", "goes"), ("seen", "comes")} <= set(follower.names()))
+    follower.stop()
+
+
+def test_a_watch_outlives_a_server_that_is_away_for_a_while(
+    server: FakeApiServer, client: KubernetesClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, lost = client._connection._pool, [2]
+    real = pool.request
+
+    def request(method: str, url: str, **options: Any) -> Any:
+        if "watch=true" in url and lost[0]:
+            lost[0] -= 1
+            raise urllib3.exceptions.ProtocolError("Connection aborted.")
+        return real(method, url, **options)
+
+    monkeypatch.setattr(pool, "request", request)
+    follower = Follower(client)
+    follower.until(lambda: lost == [0])
+    server.put(config_map("a"))
+    follower.until(lambda: ("seen", "a") in follower.names())
     follower.stop()
