@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.assets import model_source
-from tunesmith.config.train import AdapterMethod, FullConfig, Ia3Config, ScratchConfig, TrainConfig
+from tunesmith.config.train import (
+    AdapterMethod,
+    FullConfig,
+    Ia3Config,
+    LoraConfig,
+    ScratchConfig,
+    TrainConfig,
+)
+from tunesmith.errors import ConfigError
 
 
 def build_model(config: TrainConfig, tokenizer: Any) -> Any:
@@ -47,7 +55,29 @@ def load_base(config: TrainConfig) -> Any:
     )
     if isinstance(config.method, FullConfig):
         freeze_lowest(base, config.method.frozen_layers)
+    if isinstance(config.method, LoraConfig) and config.method.dora:
+        _require_lengths(config, config.method, base)
     return base
+
+
+def _require_lengths(config: TrainConfig, method: LoraConfig, base: Any) -> None:
+    """dora divides by the length of each weight's rows: one of zeros makes the first loss no number."""
+    for name, module in base.named_modules():
+        weight = getattr(module, "weight", None)
+        if not _has_adapter(method, name) or weight is None or weight.dim() != 2:
+            continue
+        if bool((weight == 0).all(dim=1).any()):
+            raise ConfigError(
+                f'method.dora divides by the length of each row of a weight, and {name} of model="{config.model}" has '
+                "rows of zeros. Leave that layer out of method.target_modules, or use method.dora=false.",
+                param="method.dora",
+            )
+
+
+def _has_adapter(method: LoraConfig, name: str) -> bool:
+    if isinstance(method.target_modules, str):
+        return ".layers." in name
+    return any(f".{name}".endswith(f".{target}") for target in method.target_modules)
 
 
 def freeze_lowest(base: Any, num_layers: int) -> None:

@@ -163,6 +163,17 @@ def test_frozen_blocks_and_embeddings_stay_as_they_are(
     assert torch.equal(embeddings, model.get_input_embeddings().weight)
 
 
+def test_dora_refuses_a_base_with_rows_of_zeros(recipe: Recipe, tokenizer: Any, tmp_path: Path) -> None:
+    shape = ScratchConfig(
+        hidden_size=64, num_layers=2, head_size=32, intermediate_size=96, context_length=128
+    )
+    new_llama(shape, tokenizer).save_pretrained(tmp_path)
+    dora = {"type": "lora", "dora": True, "merge": True}
+    with pytest.raises(ConfigError, match=r"layers\.1\.self_attn\.q_proj .* rows of zeros"):
+        build_model(recipe(model=str(tmp_path), method=dora), tokenizer)
+    build_model(recipe(model=str(tmp_path), method={**dora, "target_modules": ["up_proj"]}), tokenizer)
+
+
 def test_only_the_named_blocks_get_an_adapter(base: Path, recipe: Recipe, tokenizer: Any) -> None:
     method = {"type": "lora", "layers": [1], "target_modules": ["q_proj", "up_proj"]}
     model = build_model(recipe(model=str(base), method=method), tokenizer)
