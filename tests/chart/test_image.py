@@ -109,7 +109,12 @@ def test_every_command_of_the_chart_is_in_the_package(objects: Objects) -> None:
         if command:
             assert command[:3] == ["python", "-P", "-m"]
             modules.add(command[3])
-    assert {"tunesmith.gateway", "tunesmith.controller", "tunesmith.stores.migrate"} <= modules
+    assert {
+        "tunesmith.gateway",
+        "tunesmith.controller",
+        "tunesmith.ingest",
+        "tunesmith.stores.migrate",
+    } <= modules
     for module in modules:
         found = importlib.util.find_spec(module)
         assert found is not None

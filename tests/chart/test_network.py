@@ -11,7 +11,7 @@ from rendering import Objects, pod_specs, render_objects
 
 from generate.manifests import CHART
 
-GATEWAY, CONTROLLER, METRICS, RAY, DASHBOARD, GCS, DNS = 8000, 8001, 8080, 10001, 8265, 6379, 53
+GATEWAY, STATUS, METRICS, RAY, DASHBOARD, GCS, DNS = 8000, 8001, 8080, 10001, 8265, 6379, 53
 STRANGER = Pod("elsewhere", {"app": "stranger"})
 OPERATOR = Pod("kuberay", {"app.kubernetes.io/name": "kuberay-operator"})
 PROMETHEUS = Pod("monitoring", {"app.kubernetes.io/name": "prometheus"})
@@ -44,11 +44,12 @@ ALLOWED = {
     ("controller", "gateway", GATEWAY),
     ("controller", "serving", GATEWAY),
     ("gateway", "serving", GATEWAY),
+    ("indexer", "serving", GATEWAY),
     ("test", "gateway", GATEWAY),
 }
 PARTS = [
-    "bootstrap", "controller", "gateway", "migration", "serving", "test", "training", "training of team-legal",
-    "training of team-support",
+    "bootstrap", "controller", "gateway", "indexer", "migration", "serving", "test", "training",
+    "training of team-legal", "training of team-support",
 ]  # fmt: skip
 
 
@@ -56,7 +57,7 @@ def test_all_parts_are_looked_at(pods: dict[str, Pod]) -> None:
     assert sorted(pods) == PARTS
 
 
-@pytest.mark.parametrize("port", [GATEWAY, CONTROLLER, METRICS, RAY, DASHBOARD, GCS])
+@pytest.mark.parametrize("port", [GATEWAY, STATUS, METRICS, RAY, DASHBOARD, GCS])
 def test_only_named_flows_pass_between_parts(pods: dict[str, Pod], objects: Objects, port: int) -> None:
     for source, target in itertools.product(PARTS, PARTS):
         within = source == target and source.startswith(("serving", "training"))
@@ -65,7 +66,7 @@ def test_only_named_flows_pass_between_parts(pods: dict[str, Pod], objects: Obje
 
 
 def test_a_stranger_reaches_the_gateway_alone(pods: dict[str, Pod], objects: Objects) -> None:
-    for part, port in itertools.product(PARTS, [GATEWAY, CONTROLLER, METRICS, RAY, DASHBOARD, GCS]):
+    for part, port in itertools.product(PARTS, [GATEWAY, STATUS, METRICS, RAY, DASHBOARD, GCS]):
         expected = (part, port) == ("gateway", GATEWAY)
         assert allowed(STRANGER, pods[part], port, objects) == expected, (part, port)
 
@@ -86,7 +87,8 @@ def test_the_operator_reaches_ray_and_nothing_else(pods: dict[str, Pod], objects
 
 def test_prometheus_reaches_metrics(pods: dict[str, Pod], objects: Objects) -> None:
     assert allowed(PROMETHEUS, pods["gateway"], GATEWAY, objects)
-    assert allowed(PROMETHEUS, pods["controller"], CONTROLLER, objects)
+    assert allowed(PROMETHEUS, pods["controller"], STATUS, objects)
+    assert allowed(PROMETHEUS, pods["indexer"], STATUS, objects)
     assert allowed(PROMETHEUS, pods["serving"], METRICS, objects)
     assert allowed(PROMETHEUS, pods["training of team-legal"], METRICS, objects)
 

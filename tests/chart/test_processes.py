@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from ray_objects import templates
-from rendering import Objects, find, render_objects
+from rendering import Objects, find, pod_specs, render_objects
 
 from tunesmith.config.in_cluster import read_settings, runs_in_cluster
 from tunesmith.kubernetes.templates import read_templates
+from tunesmith.telemetry.status_server import STATUS_PORT
 
 SECRETS = {"TUNESMITH_DATABASE_URL": "postgresql+psycopg://u:p@db/tunesmith", "TUNESMITH_MILVUS_TOKEN": "u:p"}
 
@@ -49,8 +50,8 @@ def _below(value: str, folders: dict[str, str]) -> str:
     return value
 
 
-@pytest.mark.parametrize("deployment", ["tunesmith-gateway", "tunesmith-controller"])
-def test_gateway_and_controller_read_what_the_chart_tells(
+@pytest.mark.parametrize("deployment", ["tunesmith-gateway", "tunesmith-controller", "tunesmith-indexer"])
+def test_gateway_controller_and_indexer_read_what_the_chart_tells(
     objects: Objects, deployment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in mounted(objects, deployment, tmp_path).items():
@@ -73,6 +74,37 @@ def test_the_controller_calls_the_gateway_by_its_service() -> None:
     service = find(objects, "Service", "tunesmith-gateway")
     port = service["spec"]["ports"][0]["port"]
     assert told["TUNESMITH_GATEWAY_URL"] == f"http://{service['metadata']['name']}.tunesmith.svc:{port}"
+
+
+@pytest.mark.parametrize("deployment", ["tunesmith-controller", "tunesmith-indexer"])
+def test_probes_ask_where_the_process_answers(deployment: str) -> None:
+    (container,) = find(render_objects(), "Deployment", deployment)["spec"]["template"]["spec"]["containers"]
+    assert [(port["name"], port["containerPort"]) for port in container["ports"]] == [("http", STATUS_PORT)]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}
+
+
+def test_the_indexer_finds_the_embedders_tokenizer_where_serving_keeps_it() -> None:
+    pods = pod_specs(render_objects("--set", "modelCache.enabled=true"))
+    indexer, serving = (
+        pods[name]["spec"] for name in ("Deployment/tunesmith-indexer", "ray/worker-cpu.yaml")
+    )
+    homes = [
+        {variable["name"]: variable.get("value") for variable in spec["containers"][0]["env"]}["HF_HOME"]
+        for spec in (indexer, serving)
+    ]
+    assert homes[0] == homes[1]
+    assert "model-cache" in {volume["name"] for volume in indexer["volumes"]}
+    assert indexer["containers"][0]["image"].endswith("-cpu")
+
+
+def test_without_an_indexer_nothing_of_it_is_left() -> None:
+    objects = render_objects(
+        "--set", "indexer.enabled=false", "--set", "indexer.replicas=3",
+        "--set", "monitoring.monitors.enabled=true", "--set", "monitoring.rules.enabled=true",
+    )  # fmt: skip
+    own = [obj["kind"] for obj in objects if obj["metadata"]["name"] == "tunesmith-indexer"]
+    assert own == []
 
 
 def test_the_migration_hook_runs_twice_with_the_rendered_command(tmp_path: Path) -> None:

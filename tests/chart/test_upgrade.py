@@ -12,7 +12,7 @@ from rendering import Objects, find, render_objects
 from generate.helm import run_helm
 from generate.manifests import CHART
 
-DEPLOYMENTS = ("tunesmith-gateway", "tunesmith-controller")
+DEPLOYMENTS = ("tunesmith-gateway", "tunesmith-controller", "tunesmith-indexer")
 
 
 def rolled(*arguments: str) -> set[str]:
@@ -32,7 +32,9 @@ def _template(objects: Objects, name: str) -> dict[str, Any]:
         ("image.tag=0.2.0", set(DEPLOYMENTS)),
         ("serving.workerGroups.cpu.maxReplicas=5", {"tunesmith-controller"}),
         ("training.ttlSecondsAfterFinished=5", {"tunesmith-controller"}),
+        ("modelHub.offline=true", {"tunesmith-controller", "tunesmith-indexer"}),
         ("gateway.replicas=5", set()),
+        ("indexer.replicas=5", set()),
         ("gateway.service.annotations.a=b", set()),
         ("labels.team=a", set()),
         ("monitoring.rules.enabled=true", set()),

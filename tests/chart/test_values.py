@@ -129,6 +129,7 @@ def test_a_switch_that_is_off_makes_what_it_names_go(switch: str) -> None:
     base = dict.fromkeys(SWITCHES, False) | {"networkPolicy.enabled": True}
     needs = {
         "gateway.ingress.plaintext": ["gateway.ingress.tlsSecret=", "gateway.ingress.enabled=true"],
+        "indexer.disruptionBudget.enabled": ["indexer.enabled=true", "indexer.replicas=2"],
         "modelCache.keep": ["modelCache.enabled=true"],
         "training.autoscaler.enabled": [],
     }
@@ -239,6 +240,9 @@ CONTRADICTIONS = {
     ],
     "maxUnavailable=2 lets all 2 pods go at once": ["gateway.disruptionBudget.maxUnavailable=2"],
     "controller.disruptionBudget.maxUnavailable=5 lets all 2": ["controller.disruptionBudget.maxUnavailable=5"],
+    "indexer.disruptionBudget.maxUnavailable=2 lets all 2": [
+        "indexer.replicas=2", "indexer.disruptionBudget.maxUnavailable=2",
+    ],
     "serving.workerGroups is empty": ["serving.workerGroups.cpu=null"],
     "training.workerGroups is empty": ["training.workerGroups.cpu=null"],
     "serving.workerGroups.cpu.minReplicas=9 is above its maxReplicas=2": ["serving.workerGroups.cpu.minReplicas=9"],

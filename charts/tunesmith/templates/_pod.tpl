@@ -2,7 +2,7 @@
 One pod for every part: closed by default, writable where programs must write and nowhere else.
 
     root       the chart's scope
-    part       component in the labels: gateway, controller, migration, bootstrap, serving, training, test
+    part       component in the labels: gateway, controller, indexer, migration, bootstrap, serving, training, test
     values     the part's own `pod`, laid over `.Values.pod`
     container  what is peculiar to it: name, flavour, needs (of `_environment.tpl`), command, ports, probes, resources, ...;
                and of its pod: annotations, serviceAccountName, restartPolicy, scratch, sharedMemory, modelCache, volumes

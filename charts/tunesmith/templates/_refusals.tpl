@@ -38,6 +38,11 @@
 - controller.disruptionBudget.maxUnavailable={{ .disruptionBudget.maxUnavailable }} lets all {{ .replicas }} pods go at once. Lower it.
 {{- end }}
 {{- end }}
+{{- with .Values.indexer }}
+{{- if and .enabled .disruptionBudget.enabled (gt (int .replicas) 1) (ge (int .disruptionBudget.maxUnavailable) (int .replicas)) }}
+- indexer.disruptionBudget.maxUnavailable={{ .disruptionBudget.maxUnavailable }} lets all {{ .replicas }} pods go at once. Lower it.
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "tunesmith.refuse.clusters" -}}

@@ -1,4 +1,4 @@
-"""What the chart tells gateway and controller by environment variables."""
+"""What the chart tells gateway, controller and indexer by environment variables."""
 
 from __future__ import annotations
 

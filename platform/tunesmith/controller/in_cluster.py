@@ -10,6 +10,7 @@ import secrets
 import socket
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import httpx
@@ -25,7 +26,6 @@ from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController, Publisher
 from tunesmith.controller.publisher import RegistryPublisher
 from tunesmith.controller.services import ServedBases
-from tunesmith.controller.status_server import StatusServer
 from tunesmith.jobs.queue import JobQueue, Published
 from tunesmith.jobs.runners.kubernetes import KubernetesRunner
 from tunesmith.kubernetes.client import KubernetesClient
@@ -34,6 +34,7 @@ from tunesmith.kubernetes.templates import ClusterTemplates, read_templates
 from tunesmith.records import Job
 from tunesmith.stores.database import Database
 from tunesmith.stores.objects import ObjectStore
+from tunesmith.telemetry.status_server import STATUS_PORT, StatusServer
 
 _STUCK_SECONDS = 60.0
 
@@ -47,7 +48,9 @@ class ClusterController:
         port: of `/healthz` and `/metrics`.
     """
 
-    def __init__(self, settings: ClusterSettings, client: KubernetesClient, *, port: int = 8001) -> None:
+    def __init__(
+        self, settings: ClusterSettings, client: KubernetesClient, *, port: int = STATUS_PORT
+    ) -> None:
         def templates() -> ClusterTemplates:
             return read_templates(settings.templates)
 
@@ -87,7 +90,7 @@ class ClusterController:
         Returns:
             False where it stopped because one of its loops had ended.
         """
-        server = StatusServer(self.lives, lambda: self.bases.states, port=self._port)
+        server = StatusServer(self.lives, self._details, port=self._port)
         loops = [
             Loop("jobs", self._drive_jobs, stop),
             Loop("batches", self._batches.run, stop),
@@ -104,6 +107,9 @@ class ClusterController:
     def lives(self) -> bool:
         """Whether the loop that drives jobs has turned within the last minute."""
         return time.monotonic() - self._turned < _STUCK_SECONDS
+
+    def _details(self) -> dict[str, object]:
+        return {"parts": [asdict(state) for state in self.bases.states]}
 
     def _drive_jobs(self, stop: threading.Event) -> None:
         self._jobs.run(stop, has_room=self._note_turn)

@@ -1,4 +1,4 @@
-"""The indexer process: `python -m tunesmith.ingest --home DIR`."""
+"""The indexer process: `python -m tunesmith.ingest --home DIR`; bare where the chart starts it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import read_record
 from tunesmith.stores.vectors import VectorStore
 from tunesmith.telemetry.logs import configure_logs
+from tunesmith.telemetry.status_server import StatusServer
 
 _SECONDS_BETWEEN_BEATS = 1.0
 
@@ -65,8 +66,12 @@ def main() -> None:
         sys.exit(f"error: {error.message}")
     configure_logs(place.config.telemetry.log_format, service="indexer")
     stop = _stop_on_signal()
-    threading.Thread(target=beat, args=(place.home.indexer_beat, stop), daemon=True).start()
-    build_indexer(place).run(stop)
+    indexer = build_indexer(place)
+    if runs_in_cluster():
+        StatusServer(indexer.lives)
+    else:
+        threading.Thread(target=beat, args=(place.home.indexer_beat, stop), daemon=True).start()
+    indexer.run(stop)
 
 
 def _on_this_machine(home: Home) -> Place:
@@ -122,7 +127,7 @@ def build_indexer(place: Place) -> Indexer:
 
 
 def beat(file: Path, stop: threading.Event) -> None:
-    """Show that this process lives: it has no address that could be asked.
+    """Show that this process lives: on one machine it has no address that could be asked.
 
     Args:
         file: touched again and again.

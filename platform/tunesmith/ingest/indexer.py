@@ -48,6 +48,8 @@ _REST_SECONDS = 3.0
 _MOST_TRIES = 5
 """A document that its reader died of so often is given up."""
 _BATCH = 64
+_STUCK_SECONDS = 1800.0
+"""Without a sign of progress. The largest files take minutes to read; what takes longer keeps all others waiting."""
 
 
 class Indexer:
@@ -83,6 +85,7 @@ class Indexer:
         self._max_file_mib = max_file_mib
         self._written: dict[str, StoreRecord] = {}
         self._buried_at = time.monotonic()
+        self._moved_at = time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop.
@@ -91,6 +94,7 @@ class Indexer:
             stop: set by a signal.
         """
         while not stop.is_set():
+            self._moved_at = time.monotonic()
             try:
                 busy = self.step()
             except PlatformError as error:
@@ -98,6 +102,10 @@ class Indexer:
                 busy = False
             if not busy:
                 stop.wait(_SECONDS_BETWEEN_LOOKS)
+
+    def lives(self) -> bool:
+        """Whether it has looked for work, or written a batch of chunks, within the last half hour."""
+        return time.monotonic() - self._moved_at < _STUCK_SECONDS
 
     def step(self) -> bool:
         """Do the next thing.
@@ -170,7 +178,12 @@ class Indexer:
     def _write(self, task: Task, document: Document, hold: Hold) -> None:
         embedder = self._embedder(task.store.embedder)
         catalog = DocumentCatalog(self._database, task.store.project_id)
-        index = Index(task.store, catalog, self._vectors(), embedder, before_write=hold.require)
+
+        def go_on() -> None:
+            self._moved_at = time.monotonic()
+            hold.require()
+
+        index = Index(task.store, catalog, self._vectors(), embedder, before_write=go_on)
         chunk = chunks_as_asked(task.strategy, default=self._chunk, max_tokens=embedder.max_tokens)
         config = IngestConfig(embedder=task.store.embedder, chunk=chunk)
         chunking = chunking_of(config)

@@ -1,1 +1,1 @@
-"""Seen from outside: traces and logs of every process; OpenTelemetry is loaded only where traces are asked for."""
+"""Seen from outside: health, traces and logs of a process; OpenTelemetry is loaded only where traces are asked for."""

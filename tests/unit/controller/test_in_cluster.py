@@ -18,8 +18,8 @@ from tunesmith.config.in_cluster import ClusterSettings, read_settings
 from tunesmith.config.recipe import load_recipe
 from tunesmith.config.train import TrainConfig
 from tunesmith.controller.in_cluster import ClusterController
+from tunesmith.controller.ports import free_ports
 from tunesmith.controller.services import ServedBases
-from tunesmith.controller.status_server import StatusServer
 from tunesmith.errors import ConfigError
 from tunesmith.jobs.events import append_event
 from tunesmith.jobs.requests import JobRequests, new_job_id
@@ -184,18 +184,6 @@ def test_missing_settings_are_told_together(monkeypatch: pytest.MonkeyPatch) -> 
         read_settings()
 
 
-def test_the_status_port() -> None:
-    alive = [True]
-    server = StatusServer(lambda: alive[0], lambda: [PartState("tiny-reader", "ready")], port=0)
-    url = f"http://127.0.0.1:{server.port}"
-    assert httpx.get(f"{url}/healthz").json()["parts"][0]["name"] == "tiny-reader"
-    alive[0] = False
-    assert httpx.get(f"{url}/healthz").status_code == 503
-    assert "python_info" in httpx.get(f"{url}/metrics").text
-    assert httpx.get(f"{url}/keys").status_code == 404
-    server.close()
-
-
 def _submit(release: Release) -> Job:
     settings = release.settings()
     database, objects = open_home_database(settings.home), ObjectStore(settings.home.objects_url)
@@ -219,7 +207,8 @@ def _until(condition: Callable[[], object]) -> None:
 
 def test_a_job_becomes_ray_jobs_until_it_is_trained(release: Release) -> None:
     """Lost once, told why it waits, then failed by its own last word; the controller goes, the attempt stays."""
-    controller, stop = ClusterController(release.settings(), release.client, port=0), threading.Event()
+    port = free_ports(["status"])["status"]
+    controller, stop = ClusterController(release.settings(), release.client, port=port), threading.Event()
     running = threading.Thread(target=controller.run, args=(stop,))
     running.start()
     try:
@@ -231,7 +220,8 @@ def test_a_job_becomes_ray_jobs_until_it_is_trained(release: Release) -> None:
         )
         _until(lambda: release.server.find("RayJob", f"{job.id}-2"))
         assert release.server.find("RayJob", f"{job.id}-1") is None
-        assert controller.lives()
+        health = httpx.get(f"http://127.0.0.1:{port}/healthz").json()
+        assert (health["status"], health["parts"][0]["name"]) == ("ok", "tiny-reader")
         folder = release.folder / "objects" / "projects" / "default" / "jobs" / job.id / "attempt-0002"
         assert (folder / "order.json").exists()
         append_event(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -263,6 +264,25 @@ def test_several_indexers_share_the_work(bench: Bench) -> None:
         thread.join()
     assert {bench.files.get(file.file_id).status for file in attached} == {"completed"}
     assert bench.embedder.texts_embedded == bench.held == sum(bench.row(file).num_chunks for file in attached)
+
+
+def test_it_lives_while_it_looks_or_writes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("tunesmith.ingest.indexer.time", SimpleNamespace(monotonic=lambda: now[0]))
+    lived = []
+
+    def an_hour_later() -> None:
+        lived.append(indexer.lives())
+        now[0] += 3600
+        lived.append(indexer.lives())
+
+    indexer = bench.indexer(Meddling(bench.vectors, 2, an_hour_later))
+    bench.attach()
+    indexer.step()
+    assert lived == [True, False]
+    assert indexer.lives(), "the third batch is progress"
+    now[0] += 3600
+    assert not indexer.lives()
 
 
 def test_projects_take_turns(bench: Bench, home: Home, open_home: Index) -> None:

@@ -3,7 +3,7 @@
 {{- toYaml .Values.config -}}
 {{- end -}}
 
-{{/* Where gateway and controller find what the chart tells them. */}}
+{{/* Where gateway, controller and indexer find what the chart tells them. */}}
 {{- define "tunesmith.settings" -}}
 - {name: TUNESMITH_CONFIG, value: /etc/tunesmith/config/serve.yaml}
 - {name: TUNESMITH_TEMPLATES, value: /etc/tunesmith/templates}

@@ -33,6 +33,13 @@
   severity: critical
   summary: No controller runs; jobs neither start nor end, and nothing that dies is made anew.
   expr: kube_deployment_status_replicas_available{ {{- $here }}, deployment="{{ $name }}-controller"} == 0
+{{- if .Values.indexer.enabled }}
+- alert: TunesmithIndexerDown
+  for: 5m
+  severity: warning
+  summary: No indexer runs; files that are attached to vector stores stay in_progress.
+  expr: kube_deployment_status_replicas_available{ {{- $here }}, deployment="{{ $name }}-indexer"} == 0
+{{- end }}
 - alert: TunesmithJobsFail
   for: 5m
   severity: warning

@@ -16,7 +16,7 @@ spec:
     {{- include "tunesmith.flow" (dict "key" "from" "peers" $flows.operator "ports" (list 8265 8000 52365)) | nindent 4 }}
     {{- include "tunesmith.flow" (dict "key" "from" "peers" $flows.monitoring "ports" (list 8080)) | nindent 4 }}
     {{- if eq .plane "serving" }}
-    {{- range $part := list "gateway" "controller" }}
+    {{- range $part := list "gateway" "controller" "indexer" }}
     - ports: [{port: 8000, protocol: TCP}]
       from: {{- include "tunesmith.peer" (list $root $part) | nindent 8 }}
     {{- end }}

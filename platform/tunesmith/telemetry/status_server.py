@@ -1,36 +1,39 @@
-"""The controller's own port in a cluster: whether its loops turn, what it keeps true, and metrics."""
+"""A process's own port in a cluster: whether its loop turns, what it has to say of it, and metrics."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
-from tunesmith.stores.state_file import PartState
+STATUS_PORT = 8001
+"""Where the chart's probes and Prometheus ask the processes that serve nothing else."""
 
 
 class StatusServer:
     """Answers `/healthz` and `/metrics`, without a key: the chart's network policy says who may ask.
 
     Args:
-        lives: whether the loops turn.
-        states: what is kept true.
+        lives: whether the loop turns.
+        details: what `/healthz` says beside that.
         port: port on all addresses of the pod; 0 takes a free one.
     """
 
     def __init__(
-        self, lives: Callable[[], bool], states: Callable[[], Sequence[PartState]], *, port: int = 8001
+        self,
+        lives: Callable[[], bool],
+        details: Callable[[], Mapping[str, object]] = dict,
+        *,
+        port: int = STATUS_PORT,
     ) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 if self.path == "/healthz":
                     alive = lives()
-                    parts = [asdict(state) for state in states()]
-                    body = json.dumps({"status": "ok" if alive else "stuck", "parts": parts}).encode()
+                    body = json.dumps({"status": "ok" if alive else "stuck", **details()}).encode()
                     self._answer(200 if alive else 503, "application/json", body)
                 elif self.path == "/metrics":
                     self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
