@@ -134,14 +134,26 @@ def test_bad_lines_fail_the_job_with_their_numbers(platform: LivePlatform) -> No
     client = platform.client
     file = client.files.create(file=("bad.jsonl", _lines(2) + b"{broken\n"), purpose="fine-tune")
     job = client.fine_tuning.jobs.create(training_file=file.id, model=HOSTED)
+    failed = _ended(platform, job.id)
+    assert failed.error.param == "training_file"
+    assert ":3: not valid JSON" in failed.error.message
+
+
+def _ended(platform: LivePlatform, job_id: str) -> Any:
     deadline = time.monotonic() + 60
-    while (job := client.fine_tuning.jobs.retrieve(job.id)).status != "failed":
+    while (job := platform.client.fine_tuning.jobs.retrieve(job_id)).status != "failed":
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    assert job.error.param == "training_file"
-    assert ":3: not valid JSON" in job.error.message
+    return job
 
 
-def test_another_programs_base_url_is_all_that_changes(platform: LivePlatform) -> None:
+def test_a_method_without_a_trainer_is_refused_with_those_that_have_one(platform: LivePlatform) -> None:
     with pytest.raises(openai.BadRequestError, match="Use 'supervised'"):
-        _job(platform, method={"type": "dpo", "dpo": {"hyperparameters": {"beta": "auto"}}})
+        _job(platform, method={"type": "reinforcement", "reinforcement": {"grader": {}}})
+
+
+def test_pairs_are_asked_for_where_preferences_are_learnt(platform: LivePlatform) -> None:
+    job = _job(platform, method={"type": "dpo", "dpo": {"hyperparameters": {"beta": "auto"}}})
+    failed = _ended(platform, job.id)
+    assert failed.error.param == "training_file"
+    assert "preferred_output" in failed.error.message
