@@ -120,8 +120,9 @@ class RayDashboard:
         """
         address = f"ws{self._url.removeprefix('http')}{path}"
         try:
+            # Uncompressed: of compressed frames Ray 2.60's dashboard passes none on.
             async with connect(
-                address, additional_headers=self._headers, proxy=None, max_size=None
+                address, additional_headers=self._headers, proxy=None, max_size=None, compression=None
             ) as source:
                 await client.accept()
                 await _until_either_ends(source, client)
