@@ -12,9 +12,9 @@ _OPENING = """\
 
 <!-- Generated from values.yaml by `make chart`; write there. -->
 
-The control plane of Tunesmith (gateway, controller, indexer, database migration, first key) and the pod templates from which the
-controller makes RayServices and RayJobs. How to install it, and what it needs: [docs/deploy.md](../../docs/deploy.md).
-Values files for whole scenarios: [ci/](ci).
+The control plane of Tunesmith (gateway, controller, indexer, database migration, first key) and the pod templates
+from which the controller makes RayServices and RayJobs. How to install it, and what it needs:
+[docs/deploy.md](../../docs/deploy.md). Values files for whole scenarios: [ci/](ci).
 
 ```sh
 helm install tunesmith charts/tunesmith --namespace tunesmith --values my-values.yaml
