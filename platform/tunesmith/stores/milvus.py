@@ -7,6 +7,7 @@ are fused by `hybrid_search` with reciprocal ranks. The partition key is project
 from __future__ import annotations
 
 import logging
+import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -209,7 +210,8 @@ class MilvusStore:
         )
         words = AnnSearchRequest([question], "sparse", {"metric_type": "BM25"}, candidates, expr=expression)
         scopes = {store.scope: store for store in stores}
-        return [to_hit(row, scopes) for row in self._fused(collection, [dense, words], top_k)]
+        rows = self._fused(collection, [dense, words], top_k + _TIES)
+        return [to_hit(row, scopes) for row in _ranked(rows, vector)[:top_k]]
 
     def flush(self, store: StoreRecord) -> None:
         """Bring what was written into its indexed form; see VectorStore.flush."""
@@ -224,10 +226,10 @@ class MilvusStore:
             self._embedded.close()
 
     def _fused(
-        self, collection: str, requests: list[AnnSearchRequest], top_k: int
+        self, collection: str, requests: list[AnnSearchRequest], limit: int
     ) -> list[Mapping[str, Any]]:
         try:
-            return self._hybrid_search(collection, requests, top_k)
+            return self._hybrid_search(collection, requests, limit)
         except MilvusException as error:
             if _NOT_LOADED not in (error.code, error.compatible_code):
                 raise self._as_error(error) from error
@@ -235,22 +237,20 @@ class MilvusStore:
         self._loaded.discard(collection)
         self._open(collection)
         with self._told():
-            return self._hybrid_search(collection, requests, top_k)
+            return self._hybrid_search(collection, requests, limit)
 
     def _hybrid_search(
-        self, collection: str, requests: list[AnnSearchRequest], top_k: int
+        self, collection: str, requests: list[AnnSearchRequest], limit: int
     ) -> list[Mapping[str, Any]]:
         found = self._client.hybrid_search(
             collection,
             requests,
             RRFRanker(_RRF_K),
-            limit=top_k + _TIES,
-            output_fields=hit_fields(collection),
+            limit=limit,
+            output_fields=[*hit_fields(collection), "dense"],
             timeout=_CALL_SECONDS,
         )
-        # Equal scores come in the order of insertion: sorted by id, the same documents give the same prompt.
-        rows: list[Mapping[str, Any]] = sorted(found[0], key=lambda row: (-float(row["distance"]), row["id"]))
-        return rows[:top_k]
+        return list(found[0])
 
     def _rows(self, collection: str, only: str, fields: list[str]) -> Iterator[Mapping[str, Any]]:
         if not self._open(collection):
@@ -325,6 +325,19 @@ class MilvusStore:
             f"Milvus at {self._uri} did not do its part: {reason}. Check that it runs and that the "
             "address is right; without milvus_uri the home's own Milvus Lite is used."
         )
+
+
+def _ranked(rows: Sequence[Mapping[str, Any]], vector: Sequence[float]) -> list[Mapping[str, Any]]:
+    """Best first; of an equal rank the nearer in meaning, then by id, so that the same documents give one order.
+
+    What only one of the two searches finds, at the same place, ranks the same. Milvus Lite weighs words by each
+    segment's own statistics, so that a word that is rare in the store may count for little in what was added last.
+    """
+    return sorted(rows, key=lambda row: (-float(row["distance"]), -_similarity(row, vector), row["id"]))
+
+
+def _similarity(row: Mapping[str, Any], vector: Sequence[float]) -> float:
+    return float(sum(map(operator.mul, row["entity"]["dense"], vector)))
 
 
 def _build_schema(dimensions: int) -> CollectionSchema:
