@@ -7,6 +7,7 @@ $(error LOCK=$(LOCK) is not a lock. Use LOCK=cpu or LOCK=cuda)
 endif
 INSTALLED := .venv/.tunesmith-$(LOCK)
 REQUIREMENTS := platform/requirements
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help quickstart test check bench docs chart lock install
@@ -18,7 +19,7 @@ quickstart: $(INSTALLED) ## install, then the whole loop on the sample corpus, w
 	@$(BIN)/tunesmith quickstart
 
 test: $(INSTALLED) ## the test suite; ARGS= goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, docstrings, import contracts, generated files
 	$(BIN)/ruff check platform tests charts

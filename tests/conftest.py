@@ -16,6 +16,8 @@ import psutil
 import pytest
 from postgres_server import postgres_programs, running_postgres
 from sqlalchemy import Table, text
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tunesmith.config.home import Home
 from tunesmith.stores.database import Base, Database, ProjectRow, migrate
@@ -24,6 +26,22 @@ from tunesmith.stores.objects import ObjectStore
 FLOW_LIMIT_SECONDS = 600
 GRACE_SECONDS = 20.0
 MARK = "TUNESMITH_TEST_SESSION"
+SHARE_A_PLATFORM = tuple(
+    f"tests/flows/test_{flow}.py"
+    for flow in ("fine_tuning", "circle", "classic_program", "platform", "responses", "vector_stores")
+)
+"""The flows with the fixture `platform`: they run in one worker, so that it is started once."""
+LONGEST_FIRST = (
+    *SHARE_A_PLATFORM,
+    "tests/flows/test_quickstart.py",
+    "tests/flows/test_train.py",
+    "tests/flows/test_preference.py",
+    "tests/flows/test_replicas.py",
+    "tests/flows/test_serving.py",
+    "tests/flows/test_reader.py",
+    "tests/api/test_schemathesis.py",
+)
+"""Begun first, so that no worker is left alone with one of them at the end; the others come as they were collected."""
 
 # On a machine that does other things too, how long one example takes says nothing.
 hypothesis.settings.register_profile("shared-machine", deadline=None)
@@ -36,11 +54,28 @@ _EXTENSIONS = tempfile.TemporaryDirectory(prefix="tunesmith-extensions-")
 os.environ["TORCH_EXTENSIONS_DIR"] = _EXTENSIONS.name
 
 
+class FilesTogether(LoadScopeScheduling):
+    """Gives workers whole files, whose fixtures are made once, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "platform" if file in SHARE_A_PLATFORM else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether:
+    """Keep files together, whatever `--dist` says."""
+    config.option.loadscopereorder = False
+    return FilesTogether(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests that start real engines the longer limit."""
+    """Give tests that start real engines the longer limit, and the first places of the run."""
     for item in items:
         if item.get_closest_marker("flow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(FLOW_LIMIT_SECONDS))
+        if item.path.parent.name == "flows" and "platform" in getattr(item, "fixturenames", ()):
+            _require_shared(_file(item))
+    items.sort(key=_place)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -120,6 +155,21 @@ def metadata(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 def objects(tmp_path: Path) -> ObjectStore:
     """A folder of objects."""
     return ObjectStore(f"file://{Home(tmp_path).objects}")
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _require_shared(file: str) -> None:
+    if file not in SHARE_A_PLATFORM:
+        raise pytest.UsageError(
+            f"{file} uses the fixture `platform`. Add it to SHARE_A_PLATFORM in tests/conftest.py"
+        )
+
+
+def _place(item: pytest.Item) -> int:
+    return LONGEST_FIRST.index(_file(item)) if _file(item) in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def _started_here() -> list[psutil.Process]:

@@ -95,7 +95,7 @@ def milvus_uri(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def platform(home: Home, serve_url: str, milvus_uri: str) -> Home:
+def running_home(home: Home, serve_url: str, milvus_uri: str) -> Home:
     """A home whose record says where everything is, as `up` writes it."""
     home.run.mkdir(parents=True)
     record = RunningPlatform(
@@ -118,12 +118,12 @@ def platform(home: Home, serve_url: str, milvus_uri: str) -> Home:
 
 
 @pytest.fixture
-def start(platform: Home) -> Iterator[Callable[[], Worker]]:
+def start(running_home: Home) -> Iterator[Callable[[], Worker]]:
     """Starts indexers; those that still run at the end are ended."""
     started: list[Worker] = []
 
     def do() -> Worker:
-        started.append(Worker(platform))
+        started.append(Worker(running_home))
         return started[-1]
 
     yield do
@@ -148,10 +148,10 @@ class Worker:
 
 
 def test_a_file_is_indexed_once_however_often_its_indexer_is_killed(
-    platform: Home, milvus_uri: str, start: Callable[[], Worker]
+    running_home: Home, milvus_uri: str, start: Callable[[], Worker]
 ) -> None:
     chance = random.Random(SEED)
-    database, objects = open_home_database(platform), ObjectStore(platform.objects_url)
+    database, objects = open_home_database(running_home), ObjectStore(running_home.objects_url)
     store = VectorStores(database, "default").create(embedder=EMBEDDER).store
     files, held = StoreFiles(database, store), MilvusStore(milvus_uri)
     text = "\n\n".join(f"# Part {number}\n\nSentence number {number} stands here." for number in range(PARTS))
@@ -175,7 +175,7 @@ def test_a_file_is_indexed_once_however_often_its_indexer_is_killed(
     assert held.count(store) == KILLS * PARTS
     VectorStores(database, "default").delete(store.id)
     _until(lambda: held.count(store) == 0)
-    assert platform.indexer_beat.stat().st_mtime > time.time() - 10
+    assert running_home.indexer_beat.stat().st_mtime > time.time() - 10
     assert worker.end(signal.SIGTERM) == 0
     held.close()
     database.close()
