@@ -48,12 +48,22 @@ def _ask(version: str, said: Mapping[str, Any], client: httpx.Client) -> Mapping
         answer = client.post("/engine/v1/chat/completions", json=body, timeout=_SECONDS)
     except httpx.HTTPError as error:
         raise UnavailableError(f"The engine does not answer: {type(error).__name__}.") from error
-    if answer.status_code >= 500:
+    if answer.status_code != 200 and not _is_refusal(answer):
         raise UnavailableError(f"The engine answers with {answer.status_code}.")
     if answer.status_code != 200:
         raise DataError(f"The engine refuses {version}: {answer.text[:300]}", code="parity")
     told: Mapping[str, Any] = answer.json()
     return told
+
+
+def _is_refusal(answer: httpx.Response) -> bool:
+    """Whether the engine itself says no. Ray Serve without the application, as after a restart, has a bare 404."""
+    if answer.status_code >= 500 or answer.status_code == 429:
+        return False
+    try:
+        return bool(answer.json()["error"])
+    except (ValueError, TypeError, KeyError):
+        return False
 
 
 def _compare(version: str, said: Mapping[str, Any], answer: Mapping[str, Any]) -> int:
