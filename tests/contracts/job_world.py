@@ -41,6 +41,10 @@ class Attempts:
             append_event(folder / "events.jsonl", "prepared", **PREPARED)
         return {"name": name}
 
+    def find(self, job: Job, folder: Path) -> Mapping[str, Any] | None:
+        name = f"{job.id}/{job.fence}"
+        return {"name": name} if name in self.living else None
+
     def is_alive(self, handle: Mapping[str, Any]) -> bool:
         return handle["name"] in self.living
 

@@ -255,6 +255,15 @@ def test_a_second_start_finds_the_first(place: Place, job: Job, tmp_path: Path) 
     assert not place.runner.is_alive(first)
 
 
+def test_what_was_started_is_found_without_its_handle(place: Place, job: Job, tmp_path: Path) -> None:
+    folder = _folder(tmp_path, job)
+    assert place.runner.find(job, folder) is None
+    handle = _start(place.runner, job, folder)
+    assert place.runner.find(job, folder) == handle
+    assert place.runner.find(_later(job), _folder(tmp_path, _later(job))) is None
+    _stop(place.runner, handle)
+
+
 def test_it_ends_by_itself(place: Place, job: Job, tmp_path: Path) -> None:
     folder = _folder(tmp_path, job)
     handle = _start(place.runner, job, folder)

@@ -295,9 +295,12 @@ class JobController:
 
     def _follow(self, job: Job) -> None:
         handle = self._queue.handle(job)
-        if handle is None and job.wanted == "succeeded" and self._word(job) is None:
-            self._start(job)
-            return
+        if handle is None and self._word(job) is None:
+            if job.wanted == "succeeded":
+                self._start(job)
+                return
+            # A controller that died after it had started the attempt has not noted how it is found.
+            handle = self._runner.find(job, self._folder(job))
         # Asked first: what is noted before the attempt is gone is then read to its end.
         alive = handle is not None and self._runner.is_alive(handle)
         if alive and job.wanted != "succeeded":

@@ -243,6 +243,20 @@ def test_a_controller_that_died_while_starting_an_attempt_starts_none_twice(worl
     assert world.attempts.started == [f"{job.id}/1"]
 
 
+@pytest.mark.parametrize(("wanted", "state"), [("cancelled", "cancelled"), ("paused", "paused")])
+def test_an_attempt_whose_handle_was_never_written_is_stopped_too(
+    world: World, wanted: Any, state: str
+) -> None:
+    job = world.tick_until(world.submit(), "queued")
+    begun = _begin_and_die(world, job)
+    folder = attempt_folder(job_folder(world.home, begun), 1)
+    folder.mkdir(parents=True)
+    world.attempts.start(begun, folder)
+    JobRequests(world.database, "default").want(job.id, wanted)
+    world.tick_until(job, state)
+    assert world.attempts.living == {}
+
+
 def test_publishing_waits_for_an_engine_that_is_away(world: World) -> None:
     tries = iter([UnavailableError("away"), None])
 

@@ -81,13 +81,21 @@ class KubernetesRunner:
         )
         space = templates.config.workspace(job.project_id)
         made = create_or_get(self._client, ray_job(run, templates, workspace=space, release=self._release))
-        metadata = made["metadata"]
-        return {
-            "namespace": metadata["namespace"],
-            "name": metadata["name"],
-            "uid": metadata["uid"],
-            "log": str(folder / "driver.log"),
-        }
+        return _handle(made, folder)
+
+    def find(self, job: Job, folder: Path) -> Mapping[str, Any] | None:
+        """Ask for the attempt's RayJob.
+
+        Args:
+            job: the job, with the attempt's fence.
+            folder: the attempt's folder.
+
+        Returns:
+            The handle; None where there is no such object.
+        """
+        space = self._templates().config.workspace(job.project_id)
+        made = self._client.get("RayJob", attempt_name(job.id, job.fence), namespace=space.namespace)
+        return _handle(made, folder) if made is not None else None
 
     def is_alive(self, handle: Mapping[str, Any]) -> bool:
         """Whether the RayJob is there and has not ended; one that is being deleted lives until its pods are gone.
@@ -155,6 +163,16 @@ class KubernetesRunner:
             keep_log(Path(handle["log"]), text)
         except PlatformError:
             return  # an attempt must end also where its log cannot be had
+
+
+def _handle(made: Thing, folder: Path) -> Mapping[str, Any]:
+    metadata = made["metadata"]
+    return {
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "log": str(folder / "driver.log"),
+    }
 
 
 def _has_ended(job: Thing) -> bool:

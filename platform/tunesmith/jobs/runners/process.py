@@ -53,10 +53,9 @@ class ProcessRunner:
         Returns:
             `{"pid", "started", "boot", "attempt"}`.
         """
-        attempt = f"{job.id}/{job.fence}"
-        for process in psutil.process_iter():
-            if _environment(process).get(ATTEMPT) == attempt and _is_driver(process, folder):
-                return _handle(process.pid, attempt)
+        if found := self.find(job, folder):
+            return found
+        attempt = _attempt(job)
         command = [
             sys.executable,
             "-P",
@@ -69,6 +68,22 @@ class ProcessRunner:
             str(self._home),
         ]
         return _handle(self._start(command, {ATTEMPT: attempt}, folder / "driver.log"), attempt)
+
+    def find(self, job: Job, folder: Path) -> Mapping[str, Any] | None:
+        """Look for the driver among the living processes.
+
+        Args:
+            job: the job, with the attempt's fence.
+            folder: the attempt's folder.
+
+        Returns:
+            The handle; None where there is no such process.
+        """
+        attempt = _attempt(job)
+        for process in psutil.process_iter():
+            if _environment(process).get(ATTEMPT) == attempt and _is_driver(process, folder):
+                return _handle(process.pid, attempt)
+        return None
 
     def is_alive(self, handle: Mapping[str, Any]) -> bool:
         """Whether the driver's process is there and no zombie.
@@ -105,6 +120,10 @@ class ProcessRunner:
             None.
         """
         return None
+
+
+def _attempt(job: Job) -> str:
+    return f"{job.id}/{job.fence}"
 
 
 def _carrying(attempt: str) -> list[psutil.Process]:

@@ -29,6 +29,18 @@ class Runner(Protocol):
         """
         ...
 
+    def find(self, job: Job, folder: Path) -> Mapping[str, Any] | None:
+        """Find the newest attempt at a job where `start` may have been called and its handle was never kept.
+
+        Args:
+            job: the job, with the attempt's fence.
+            folder: the attempt's folder.
+
+        Returns:
+            The handle; None where nothing of it is there.
+        """
+        ...
+
     def is_alive(self, handle: Mapping[str, Any]) -> bool:
         """Whether the attempt still runs.
 

@@ -79,7 +79,20 @@ class RayClusterRunner:
                 raise UnavailableError(
                     f"Ray does not take {name}: {_said(response)}. Its dashboard's log says more."
                 )
-        return {"submission_id": name, "log": str(folder / "driver.log")}
+        return _handle(name, folder)
+
+    def find(self, job: Job, folder: Path) -> Mapping[str, Any] | None:
+        """Ask for the attempt's submission.
+
+        Args:
+            job: the job, with the attempt's fence.
+            folder: the attempt's folder.
+
+        Returns:
+            The handle; None where Ray knows of none.
+        """
+        name = attempt_name(job.id, job.fence)
+        return _handle(name, folder) if self._look(name) else None
 
     def is_alive(self, handle: Mapping[str, Any]) -> bool:
         """Whether the job waits or runs.
@@ -159,6 +172,10 @@ class RayClusterRunner:
                 keep_log(Path(handle["log"]), response.json().get("logs") or "")
         except PlatformError:
             return  # an attempt must end also where its log cannot be had
+
+
+def _handle(name: str, folder: Path) -> Mapping[str, Any]:
+    return {"submission_id": name, "log": str(folder / "driver.log")}
 
 
 def _said(response: httpx.Response) -> str:
