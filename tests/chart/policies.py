@@ -72,4 +72,8 @@ def _is(peer: dict[str, Any], pod: Pod, home: str) -> bool:
 
 
 def _match(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+    expressions = selector.get("matchExpressions", [])
+    assert {expression["operator"] for expression in expressions} <= {"Exists"}, "what the values hold"
+    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items()) and all(
+        expression["key"] in labels for expression in expressions
+    )

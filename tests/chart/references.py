@@ -138,7 +138,7 @@ def _pod(pod: dict[str, Any], objects: Objects) -> Iterator[str]:
     yield from (f"two volumes are {name}" for name, count in Counter(volumes).items() if count > 1)
     for container in spec["containers"]:
         yield from _container(container, set(volumes))
-    yield from (f"{kind} {name} is not there" for kind, name in _named(pod) if not _known(kind, name, exists))
+    yield from (f"{kind} {name} is not there" for kind, name in named(pod) if not _known(kind, name, exists))
     wanted = spec.get("priorityClassName")
     if wanted and ("PriorityClass", wanted) not in exists:
         yield f"priority class {wanted} is not there"
@@ -176,7 +176,7 @@ def _known(kind: str, name: str, exists: set[tuple[str, str]]) -> bool:
     return (kind, name) in exists or name in external[kind]
 
 
-def _named(node: Any) -> Iterator[tuple[str, str]]:
+def named(node: Any) -> Iterator[tuple[str, str]]:
     """Every Secret, ConfigMap and claim that a pod names, wherever it names it."""
     kinds = {
         "secretKeyRef": "Secret",
@@ -187,7 +187,7 @@ def _named(node: Any) -> Iterator[tuple[str, str]]:
     }
     if isinstance(node, list):
         for entry in node:
-            yield from _named(entry)
+            yield from named(entry)
     if isinstance(node, dict):
         for key, value in node.items():
             if key in kinds and isinstance(value, dict):
@@ -198,7 +198,7 @@ def _named(node: Any) -> Iterator[tuple[str, str]]:
                 yield "PersistentVolumeClaim", value["claimName"]
             if key == "imagePullSecrets":
                 yield from (("Secret", secret["name"]) for secret in value)
-            yield from _named(value)
+            yield from named(value)
 
 
 def _enums(node: Any, path: str = "") -> Iterator[str]:

@@ -85,6 +85,19 @@ def test_the_operator_reaches_ray_and_nothing_else(pods: dict[str, Pod], objects
         assert allowed(OPERATOR, pods[part], port, objects) == expected, part
 
 
+def test_a_gateway_of_an_upgrade_reaches_serving_and_is_reached_where_there_is_one(
+    pods: dict[str, Pod],
+) -> None:
+    istio = Pod("tunesmith", {"gateway.networking.k8s.io/gateway-name": "tunesmith-qwen-gateway"})
+    for scenario, expected in (("highly-available", True), ("several-tenants", False)):
+        objects = render_objects("--values", str(CHART / "ci" / f"{scenario}.yaml"))
+        assert allowed(istio, pods["serving"], GATEWAY, objects) is expected
+        assert not allowed(istio, pods["serving"], DASHBOARD, objects)
+        for part in ("gateway", "controller", "indexer"):
+            assert allowed(pods[part], istio, 80, objects) is expected
+        assert not allowed(pods["training"], istio, 80, objects)
+
+
 def test_prometheus_reaches_metrics(pods: dict[str, Pod], objects: Objects) -> None:
     assert allowed(PROMETHEUS, pods["gateway"], GATEWAY, objects)
     assert allowed(PROMETHEUS, pods["controller"], STATUS, objects)

@@ -12,6 +12,7 @@ import pytest
 from ray_objects import templates
 from rendering import Objects, find, pod_specs, render_objects
 
+from tunesmith.config.home import Home
 from tunesmith.config.in_cluster import read_settings, runs_in_cluster
 from tunesmith.kubernetes.templates import read_templates
 from tunesmith.telemetry.status_server import STATUS_PORT
@@ -63,6 +64,28 @@ def test_gateway_controller_and_indexer_read_what_the_chart_tells(
     assert settings.home.database_url == SECRETS["TUNESMITH_DATABASE_URL"]
     assert settings.home.objects_url == os.environ["TUNESMITH_OBJECTS_URL"]
     assert read_templates(settings.templates).config == templates(objects).config
+
+
+def test_what_runs_write_lies_on_one_volume_for_all_who_read_it(objects: Objects) -> None:
+    """Controller, engines and training, head and workers: else no attempt finds its order and no engine a version."""
+    places = {}
+    for where, pod in pod_specs(objects).items():
+        if where == "Deployment/tunesmith-controller" or (
+            where.startswith("ray/") and "submitter" not in where
+        ):
+            (container,) = pod["spec"]["containers"]
+            told = {variable["name"]: variable.get("value", "") for variable in container["env"]}
+            with pytest.MonkeyPatch.context() as patch:
+                for name in ("TUNESMITH_HOME", "TUNESMITH_OBJECTS_URL", "TUNESMITH_OBJECTS_FOLDER"):
+                    patch.setenv(name, told.get(name, ""))
+                folder = str(Home(Path(told["TUNESMITH_HOME"])).objects)
+            mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+            volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+            claim = volumes[mounts[folder]].get("persistentVolumeClaim", {}).get("claimName")
+            places[where] = (folder, claim)
+    assert len(places) >= 5
+    assert len(set(places.values())) == 1, places
+    assert all(claim == "tunesmith-objects" for _, claim in places.values())
 
 
 def test_the_controller_calls_the_gateway_by_its_service() -> None:

@@ -10,8 +10,11 @@ from crd import HAVE_CRDS, operator_faults, validate
 from kubernetes_schema import VERSIONS, faults
 from ray_objects import pods_of, ray_objects, serve_config, templates
 from rendering import Objects, find, render_objects
+from test_processes import mounted
 
 from generate.manifests import CHART
+from tunesmith.config.in_cluster import read_settings
+from tunesmith.kubernetes.ray_service import serve_url
 
 needs_crds = pytest.mark.skipif(not HAVE_CRDS, reason="KubeRay's CRDs do not lie beside the checkout")
 CI = CHART / "ci"
@@ -53,7 +56,7 @@ def test_config_is_the_programs_own(objects: Objects, scenario: Path) -> None:
 
 
 def test_only_the_autoscaler_holds_a_token_of_kubernetes() -> None:
-    made = templates(render_objects("--values", str(CI / "mixed-gpu-pools.yaml")))
+    made = templates(render_objects("--set", "training.autoscaler.enabled=true"))
     for shape in (made.config.serving, made.config.training):
         assert shape.autoscaler_options is not None
         mounts = {mount["name"] for mount in shape.autoscaler_options["volumeMounts"]}
@@ -101,6 +104,57 @@ def test_incremental_upgrade_names_its_gateway_and_its_surge() -> None:
     assert strategy["type"] == "NewClusterWithIncrementalUpgrade"
     assert strategy["clusterUpgradeOptions"]["gatewayClassName"] == "istio"
     assert strategy["clusterUpgradeOptions"]["maxSurgePercent"] == 25
+
+
+def test_requests_follow_the_gateway_where_it_moves_traffic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """During such an upgrade KubeRay's own Service stays on the cluster that shrinks."""
+    objects = render_objects("--values", str(CI / "highly-available.yaml"))
+    (service, *_) = ray_objects(objects)
+    for deployment in ("tunesmith-gateway", "tunesmith-controller", "tunesmith-indexer"):
+        for name, value in mounted(objects, deployment, tmp_path / deployment).items():
+            monkeypatch.setenv(name, value)
+        settings = read_settings()
+        url = serve_url(settings, settings.config.model)
+        # KubeRay calls it NAME-gateway, Istio its Service NAME-gateway-CLASS.
+        assert url == f"http://{service['metadata']['name']}-gateway-istio.tunesmith.svc"
+
+
+QUEUE = "kueue.x-k8s.io/queue-name"
+
+
+@pytest.mark.parametrize("scenario", ["mixed-gpu-pools", "several-tenants"])
+@pytest.mark.parametrize("serving_grows", [True, False])
+def test_kueue_admits_what_queues(scenario: str, serving_grows: bool) -> None:
+    """Its webhook takes no cluster that grows; its queue admits no pod that asks for what it does not name."""
+    grows = f"serving.autoscaler.enabled={str(serving_grows).lower()}"
+    objects = render_objects("--values", str(CI / f"{scenario}.yaml"), "--set", grows)
+    queues = {obj["metadata"]["name"]: obj["spec"] for obj in objects if obj["kind"] == "ClusterQueue"}
+    local = {obj["metadata"]["namespace"]: obj for obj in objects if obj["kind"] == "LocalQueue"}
+    queued = [thing for thing in ray_objects(objects) if QUEUE in thing["metadata"]["labels"]]
+    assert {thing["kind"] for thing in queued} == {"RayJob", *(() if serving_grows else ("RayService",))}
+    for thing in queued:
+        cluster = thing["spec"].get("rayClusterConfig") or thing["spec"]["rayClusterSpec"]
+        assert not cluster["enableInTreeAutoscaling"]
+        queue = local[thing["metadata"]["namespace"]]
+        assert thing["metadata"]["labels"][QUEUE] == queue["metadata"]["name"]
+        (group,) = queues[queue["spec"]["clusterQueue"]]["resourceGroups"]
+        for pod in pods_of(thing):
+            assert set(_container(pod)["resources"]["requests"]) <= set(group["coveredResources"])
+        for flavor in group["flavors"]:  # in the order of the covered ones, as Kueue asks
+            assert [resource["name"] for resource in flavor["resources"]] == group["coveredResources"]
+
+
+def test_kueue_is_told_of_no_class_that_is_not_its_own() -> None:
+    queued = ("--values", str(CI / "mixed-gpu-pools.yaml"), "--set", "serving.autoscaler.enabled=false")
+    label = "kueue.x-k8s.io/priority-class"
+    classes = {thing["metadata"]["labels"][label] for thing in ray_objects(render_objects(*queued))}
+    assert classes == {"tunesmith-serving", "tunesmith-training"}
+    theirs = render_objects(
+        *queued, "--set", "priorityClasses.create=false", "--set", "pod.priorityClassName=theirs"
+    )
+    assert not any(label in thing["metadata"]["labels"] for thing in ray_objects(theirs))
 
 
 def test_model_cache_is_mounted_where_weights_are_looked_for() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import references
 import yaml
 from rendering import Objects, find, render_objects
 
@@ -84,6 +85,29 @@ def test_migration_runs_before_the_first_key_and_both_before_anything_new() -> N
             hooks[obj["kind"], obj["metadata"]["name"]] = int(notes["helm.sh/hook-weight"])
     assert hooks["Job", "tunesmith-migration"] < hooks["Role", "tunesmith-bootstrap"]
     assert hooks["Role", "tunesmith-bootstrap"] < hooks["Job", "tunesmith-bootstrap"]
+
+
+def test_a_hook_of_the_first_install_needs_nothing_that_comes_after_it(objects: Objects) -> None:
+    """Helm runs them before it makes anything else: what they name is there, or was made by an earlier hook."""
+    weights = {
+        (obj["kind"], obj["metadata"]["name"]): int(obj["metadata"]["annotations"]["helm.sh/hook-weight"])
+        for obj in objects
+        if "pre-install" in obj["metadata"].get("annotations", {}).get("helm.sh/hook", "")
+    }
+    made = {(obj["kind"], obj["metadata"]["name"]) for obj in objects}
+    jobs = [
+        obj for obj in objects if (obj["kind"], obj["metadata"]["name"]) in weights and obj["kind"] == "Job"
+    ]
+    assert jobs
+    for job in jobs:
+        pod, name = job["spec"]["template"], job["metadata"]["name"]
+        wanted = {*references.named(pod), ("ServiceAccount", pod["spec"].get("serviceAccountName"))}
+        wanted |= {("PriorityClass", pod["spec"].get("priorityClassName"))}
+        if any(kind == "NetworkPolicy" for kind, _ in made):
+            assert ("NetworkPolicy", name) in weights, "else an upgrade runs it under the old one"
+            wanted |= {("NetworkPolicy", name)}
+        late = {thing for thing in wanted & made if weights.get(thing, 1000) >= weights["Job", name]}
+        assert not late, name
 
 
 def test_a_pod_that_ends_is_taken_out_of_service_first() -> None:

@@ -337,6 +337,16 @@ def test_the_log_of_a_ray_job_is_kept(kubernetes: Kubernetes, job: Job, tmp_path
     assert kubernetes.server.find("RayJob", handle["name"])  # its head stays for a while, with Ray's own logs
 
 
+def test_a_ray_job_that_somebody_stopped_leaves_nothing(
+    kubernetes: Kubernetes, job: Job, tmp_path: Path
+) -> None:
+    handle = kubernetes.runner.start(job, _folder(tmp_path, job))
+    kubernetes.play(handle, jobStatus="STOPPED", jobDeploymentStatus="Complete")
+    assert not kubernetes.runner.is_alive(handle)
+    kubernetes.runner.stop(handle)  # no deletion rule is for it
+    assert kubernetes.server.find("RayJob", handle["name"]) is None
+
+
 def test_an_attempt_is_dead_only_when_its_pods_are_gone(
     kubernetes: Kubernetes, job: Job, tmp_path: Path
 ) -> None:

@@ -6,11 +6,13 @@
 
 {{/*
 (root, needs): environment variables of a container. Everybody has a home; the rest is asked for:
-database, objects, milvus, hub. What a pod does not need it does not hold.
+database, objects, runs, milvus, hub. What a pod does not need it does not hold.
 */}}
 {{- define "tunesmith.environment" -}}
 {{- $root := index . 0 -}}{{- $needs := index . 1 -}}{{- $values := $root.Values -}}
 - {name: HOME, value: {{ include "tunesmith.home" . }}}
+{{- /* A user that /etc/passwd does not know, as OpenShift gives them, has no name otherwise; torch asks for one. */}}
+- {name: USER, value: tunesmith}
 - {name: TUNESMITH_HOME, value: {{ include "tunesmith.home" . }}/state}
 - {name: XDG_CACHE_HOME, value: {{ include "tunesmith.home" . }}/.cache}
 - {name: PYTHONUNBUFFERED, value: "1"}
@@ -23,6 +25,9 @@ database, objects, milvus, hub. What a pod does not need it does not hold.
 {{- with $values.objects.endpoint }}
 - {name: AWS_ENDPOINT_URL, value: {{ . | quote }}}
 {{- end }}
+{{- end }}
+{{- if and (has "runs" $needs) (not (hasPrefix "file://" $values.objects.url)) }}
+- {name: TUNESMITH_OBJECTS_FOLDER, value: {{ include "tunesmith.objects.folder" (list $root $needs) }}}
 {{- end }}
 {{- if has "milvus" $needs }}
 - {name: TUNESMITH_MILVUS_URI, value: {{ $values.milvus.uri | quote }}}
@@ -42,6 +47,19 @@ database, objects, milvus, hub. What a pod does not need it does not hold.
   valueFrom: {secretKeyRef: {name: {{ .name }}, key: {{ .key }}}}
 {{- end }}{{ end }}
 {{- end }}
+{{- end -}}
+
+{{/*
+(root, needs): where the volume of objects is mounted; empty where it is not needed. A folder holds files and runs; beside
+a bucket it holds what runs write, and who only needs files has no use for it.
+*/}}
+{{- define "tunesmith.objects.folder" -}}
+{{- $root := index . 0 -}}{{- $needs := index . 1 -}}{{- $url := $root.Values.objects.url -}}
+{{- if and (hasPrefix "file://" $url) (or (has "objects" $needs) (has "runs" $needs)) -}}
+{{- trimPrefix "file://" $url | trimSuffix "/" -}}
+{{- else if has "runs" $needs -}}
+/var/lib/tunesmith/objects
+{{- end -}}
 {{- end -}}
 
 {{/* (root, needs): Secrets whose every key is a variable. */}}

@@ -10,12 +10,27 @@
   {{- end }}
 {{- end -}}
 
+{{- define "tunesmith.flow.dns" -}}
+- ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+  to: {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+{{- end -}}
+
 {{- define "tunesmith.flow.stores" -}}
 {{- with .Values.networkPolicy.stores }}{{ toYaml . }}{{ end }}
 {{- end -}}
 
 {{- define "tunesmith.flow.apiServer" -}}
 {{- with .Values.networkPolicy.apiServer }}{{ toYaml . }}{{ end }}
+{{- end -}}
+
+{{/* To the served bases: their proxies, and, where upgrades move traffic in steps, the Gateways before them. */}}
+{{- define "tunesmith.flow.serving" -}}
+- ports: [{port: 8000, protocol: TCP}]
+  to: {{- include "tunesmith.peer" (list . "serving") | nindent 4 }}
+{{- if eq .Values.serving.upgrade.strategy "Incremental" }}
+# A Gateway's pods listen on ports of their own.
+- to: {{- toYaml .Values.networkPolicy.servingGateway | nindent 4 }}
+{{- end }}
 {{- end -}}
 
 {{/* (root, part): pods of this release in every namespace of it. */}}

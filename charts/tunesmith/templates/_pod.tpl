@@ -11,6 +11,7 @@ One pod for every part: closed by default, writable where programs must write an
 {{- $root := .root -}}{{- $own := .container -}}
 {{- $pod := mergeOverwrite (deepCopy $root.Values.pod) (deepCopy .values) -}}
 {{- $resources := $own.resources | default $pod.resources -}}
+{{- $objects := include "tunesmith.objects.folder" (list $root $own.needs) -}}
 metadata:
   labels:
     {{- include "tunesmith.selectorLabels" (list $root .part) | nindent 4 }}
@@ -84,8 +85,8 @@ spec:
         {{- if and $own.modelCache $root.Values.modelCache.enabled }}
         - {name: model-cache, mountPath: {{ include "tunesmith.modelCache.path" . }}}
         {{- end }}
-        {{- if and (has "objects" $own.needs) $root.Values.objects.claim }}
-        - {name: objects, mountPath: {{ trimPrefix "file://" $root.Values.objects.url }}}
+        {{- with $objects }}
+        - {name: objects, mountPath: {{ . }}}
         {{- end }}
         {{- with concat ($own.volumeMounts | default list) $pod.volumeMounts }}{{ toYaml . | nindent 8 }}{{ end }}
   volumes:
@@ -98,18 +99,21 @@ spec:
     - name: model-cache
       persistentVolumeClaim: {claimName: {{ include "tunesmith.modelCache.claim" $root }}}
     {{- end }}
-    {{- if and (has "objects" $own.needs) $root.Values.objects.claim }}
+    {{- if $objects }}
     - {name: objects, persistentVolumeClaim: {claimName: {{ $root.Values.objects.claim }}}}
     {{- end }}
     {{- with concat ($own.volumes | default list) $pod.volumes }}{{ toYaml . | nindent 4 }}{{ end }}
 {{- end -}}
 
-{{/* (root, part, pod): the class that is named, else the one made for its plane. */}}
+{{/*
+(root, part, pod): the class that is named, else the one made for its plane. Hooks have none of those: the first install runs
+them before it makes the classes, and a pod of a class that is not there is refused.
+*/}}
 {{- define "tunesmith.priorityClass" -}}
 {{- $root := index . 0 -}}{{- $part := index . 1 -}}
 {{- if (index . 2).priorityClassName -}}
 {{- (index . 2).priorityClassName -}}
-{{- else if $root.Values.priorityClasses.create -}}
+{{- else if and $root.Values.priorityClasses.create (not (has $part (list "migration" "bootstrap"))) -}}
 {{- include "tunesmith.fullname" $root }}-{{ has $part (list "serving" "training") | ternary $part "control" -}}
 {{- end -}}
 {{- end -}}

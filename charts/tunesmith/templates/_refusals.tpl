@@ -1,11 +1,11 @@
 {{/* Values that contradict each other: all of them, each with a sentence, at once. */}}
 {{- define "tunesmith.refuse" -}}
-{{- $faults := concat
-      (include "tunesmith.refuse.gateway" . | fromYamlArray)
-      (include "tunesmith.refuse.clusters" . | fromYamlArray)
-      (include "tunesmith.refuse.tenants" . | fromYamlArray)
-      (include "tunesmith.refuse.settings" . | fromYamlArray)
-      (include "tunesmith.refuse.cluster" . | fromYamlArray) -}}
+{{- $faults := list -}}
+{{- range $part := list "gateway" "clusters" "tenants" "settings" "cluster" -}}
+{{- range regexFindAll "(?m)^- .+$" (include (printf "tunesmith.refuse.%s" $part) $) -1 -}}
+{{- $faults = append $faults (trimPrefix "- " .) -}}
+{{- end -}}
+{{- end -}}
 {{- if $faults -}}
 {{- fail (printf "%d of the values contradict others:\n- %s" (len $faults) (join "\n- " $faults)) -}}
 {{- end -}}
@@ -54,6 +54,9 @@
 {{- range $name, $_ := $groups }}
 {{- with include "tunesmith.group" (list $ .) | fromYaml }}
 {{- $where := printf "%s.workerGroups.%s" $plane $name }}
+{{- if eq $name "head" }}
+- {{ $where }} is called as the head is, which Kueue refuses. Rename it.
+{{- end }}
 {{- if gt (int .minReplicas) (int .maxReplicas) }}
 - {{ $where }}.minReplicas={{ .minReplicas }} is above its maxReplicas={{ .maxReplicas }}. Lower the first.
 {{- end }}
@@ -72,6 +75,9 @@
 {{- with .Values.serving }}
 {{- if and (eq .upgrade.strategy "Incremental") (not .upgrade.gatewayClassName) }}
 - serving.upgrade.strategy=Incremental needs serving.upgrade.gatewayClassName. Name the GatewayClass, or choose Surge or Drain.
+{{- end }}
+{{- if and (eq .upgrade.strategy "Incremental") (not .upgrade.gatewayUrl) }}
+- serving.upgrade.strategy=Incremental needs serving.upgrade.gatewayUrl: traffic moves at the Gateway alone. With Istio it is http://{service}-gateway-istio.{{ $.Release.Namespace }}.svc.
 {{- end }}
 {{- if and (eq .upgrade.strategy "Incremental") (not .autoscaler.enabled) }}
 - serving.upgrade.strategy=Incremental needs serving.autoscaler.enabled=true: the new cluster grows as traffic moves.
@@ -97,12 +103,24 @@
 - modelCache.enabled with tenants needs modelCache.existingClaim: a claim of that name in each tenant's namespace. The chart makes one in the release's only.
 {{- end }}
 {{- end }}
+{{- if and .Values.queues.enabled .Values.training.autoscaler.enabled }}
+- training.autoscaler.enabled with queues.enabled: Kueue admits whole clusters and refuses one that grows. Set one of them to false.
+{{- end }}
 {{- if .Values.queues.enabled }}
+{{- $asked := list "cpu" "memory" }}
+{{- range concat (values .Values.serving.workerGroups) (values .Values.training.workerGroups) }}
+{{- with (include "tunesmith.group" (list $ .) | fromYaml).accelerator }}{{ if .count }}{{ $asked = append $asked .resource }}{{ end }}{{ end }}
+{{- end }}
 {{- range $entry := prepend .Values.tenants (dict "namespace" "queues" "queueQuota" .Values.queues.quota) }}
 {{- $resources := "" }}
 {{- range $flavor, $quota := .queueQuota }}
 {{- if not (hasKey $.Values.queues.flavors $flavor) }}
 - the quota of {{ $entry.namespace }} names the flavor {{ $flavor }}, which queues.flavors lacks. It has {{ keys $.Values.queues.flavors | sortAlpha | join ", " }}.
+{{- end }}
+{{- range $resource := uniq $asked }}
+{{- if not (hasKey $quota $resource) }}
+- the quota of {{ $entry.namespace }} names no {{ $resource }} for the flavor {{ $flavor }}, and worker groups ask for it: Kueue would admit none of them. Name it, with "0" where there is none.
+{{- end }}
 {{- end }}
 {{- $these := keys $quota | sortAlpha | join ", " }}
 {{- if and $resources (ne $these $resources) }}
@@ -123,12 +141,6 @@
 {{- end }}
 {{- if and .Values.objects.endpoint (not (hasPrefix "s3://" .Values.objects.url)) }}
 - objects.endpoint is for stores that speak S3, and objects.url={{ .Values.objects.url }} is none. Empty one of them.
-{{- end }}
-{{- if and (hasPrefix "file://" .Values.objects.url) (not .Values.objects.claim) }}
-- objects.url={{ .Values.objects.url }} is a folder, and objects.claim is empty: each pod would have a folder of its own. Name a claim.
-{{- end }}
-{{- if and .Values.objects.claim (not (hasPrefix "file://" .Values.objects.url)) }}
-- objects.claim={{ .Values.objects.claim }} with objects.url={{ .Values.objects.url }}, which is no folder. Set objects.url=file:///..., or empty the claim.
 {{- end }}
 {{- if and .Values.tests.enabled (not .Values.bootstrap.enabled) (not .Values.bootstrap.secret) }}
 - tests.enabled needs a key, and bootstrap.enabled is false. Name a Secret that holds one in bootstrap.secret, or set tests.enabled=false.

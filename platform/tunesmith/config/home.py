@@ -39,9 +39,15 @@ class Home:
 
     @property
     def objects(self) -> Path:
-        """Root of the object store: files, runs, model versions; the folder in `TUNESMITH_OBJECTS_URL` if it is one."""
+        """Folder of what runs write, and of model versions; files too, where `TUNESMITH_OBJECTS_URL` is it.
+
+        Beside a bucket it is `TUNESMITH_OBJECTS_FOLDER`, which controller, workers and engines share; by default the
+        home's own.
+        """
         told = os.environ.get("TUNESMITH_OBJECTS_URL", "")
-        return Path(told.removeprefix("file://")) if told.startswith("file://") else self.root / "objects"
+        if told.startswith("file://"):
+            return Path(told.removeprefix("file://"))
+        return Path(os.environ.get("TUNESMITH_OBJECTS_FOLDER") or self.root / "objects")
 
     @property
     def objects_url(self) -> str:

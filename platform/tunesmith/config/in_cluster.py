@@ -29,6 +29,7 @@ class ClusterSettings:
         milvus_uri: the vector store.
         gateway_url: address of the release's own gateway, without `/v1`.
         config: what the program does.
+        serve_url: address of a served base, with `{service}` for its RayService; empty: that of its own Service.
     """
 
     home: Home
@@ -38,6 +39,7 @@ class ClusterSettings:
     milvus_uri: str
     gateway_url: str
     config: ServeConfig
+    serve_url: str = ""
 
 
 def runs_in_cluster() -> bool:
@@ -84,4 +86,5 @@ def read_settings() -> ClusterSettings:
         templates=Path(os.environ[TEMPLATES]),
         milvus_uri=milvus_uri,
         config=config,
+        serve_url=os.environ.get("TUNESMITH_SERVE_URL", ""),
     )

@@ -135,6 +135,6 @@ def _publisher(settings: ClusterSettings, database: Database, objects: ObjectSto
 
 
 def _prover(base: str, settings: ClusterSettings, database: Database, objects: ObjectStore) -> Publisher:
-    url = serve_url(settings.release, base, namespace=settings.namespace)
+    url = serve_url(settings, base)
     engine = httpx.Client(base_url=url, trust_env=False)
     return RegistryPublisher(database, objects, settings.home, engine=engine, base=base)

@@ -32,7 +32,7 @@ LOG = logging.getLogger("tunesmith.controller.services")
 
 _SECONDS_BETWEEN_LOOKS = 10.0
 _PODS = "tunesmith/pods"
-"""Annotation with a hash of the cluster's spec."""
+"""Annotation with a hash of the cluster's spec, but for its sizes."""
 
 
 class ServedBases:
@@ -113,7 +113,9 @@ class ServedBases:
                 namespace=self._settings.namespace,
                 release=self._settings.release,
             )
-            service["metadata"]["annotations"][_PODS] = _hash(service["spec"]["rayClusterConfig"])
+            service["metadata"]["annotations"][_PODS] = _hash(
+                _without_sizes(service["spec"]["rayClusterConfig"])
+            )
             return service
 
         return describe
@@ -188,6 +190,16 @@ def _pods_of(service: Thing) -> str | None:
 
 def _mark(wanted: Thing, there: Thing) -> str:
     return f"{_hash(wanted)}/{there['metadata'].get('generation')}"
+
+
+def _without_sizes(cluster: Mapping[str, Any]) -> dict[str, Any]:
+    """A cluster's pods, however many: numbers and bounds are taken over by the running cluster."""
+    sizes = {"replicas", "minReplicas", "maxReplicas"}
+    groups = [
+        {key: value for key, value in group.items() if key not in sizes}
+        for group in cluster["workerGroupSpecs"]
+    ]
+    return {**cluster, "workerGroupSpecs": groups}
 
 
 def _hash(thing: Any) -> str:

@@ -167,7 +167,7 @@ def _shared_home(templates: ClusterTemplates) -> str:
         templates.pods[file]
         for file in (shape.head.template, *(group.template for group in shape.worker_groups))
     ]
-    for variable in ("TUNESMITH_OBJECTS_URL", "TUNESMITH_HOME"):
+    for variable in ("TUNESMITH_OBJECTS_URL", "TUNESMITH_OBJECTS_FOLDER", "TUNESMITH_HOME"):
         folders = {_lasting(pod, variable) for pod in pods}
         if len(folders) == 1 and (folder := folders.pop()):
             return folder

@@ -80,7 +80,7 @@ def _run_in_cluster() -> int:
     use_collector(config.telemetry.otlp_endpoint)
     tracer = open_tracer("tunesmith-gateway")
     base = config.served_bases[0]
-    url = serve_url(settings.release, base.model, namespace=settings.namespace)
+    url = serve_url(settings, base.model)
     readiness = ServeReadiness(url, release=settings.release)
     readiness.watch()
     app = build_app(

@@ -85,7 +85,7 @@ def _on_this_machine(home: Home) -> Place:
 def _in_cluster() -> Place:
     settings = read_settings()
     base = settings.config.served_bases[0]
-    url = serve_url(settings.release, base.model, namespace=settings.namespace)
+    url = serve_url(settings, base.model)
     # The chart's hook has migrated the database.
     database = Database(settings.home.database_url)
     settings.home.run.mkdir(parents=True, exist_ok=True)

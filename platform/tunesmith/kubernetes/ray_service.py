@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from tunesmith.config.clusters import ServingShape, WorkerGroup
+from tunesmith.config.in_cluster import ClusterSettings
 from tunesmith.errors import ConfigError
 from tunesmith.kubernetes.names import BASE_ANNOTATION, BASE_LABEL, common_labels, label_value, object_name
 from tunesmith.kubernetes.ray_cluster import GroupSize, cluster_spec
@@ -36,18 +37,20 @@ def service_name(release: str, base: str) -> str:
     return object_name(release, base)
 
 
-def serve_url(release: str, base: str, *, namespace: str) -> str:
+def serve_url(settings: ClusterSettings, base: str) -> str:
     """Address of a served base within the cluster.
 
     Args:
-        release: name of the release.
+        settings: the release.
         base: the base model.
-        namespace: where its RayService lies.
 
     Returns:
-        The URL of its Service, which follows upgrades.
+        The URL of its Service, which follows upgrades; where they move traffic in steps, of the Gateway before it.
     """
-    return f"http://{service_name(release, base)}-serve-svc.{namespace}.svc:{SERVE_PORT}"
+    service = service_name(settings.release, base)
+    if settings.serve_url:
+        return settings.serve_url.replace("{service}", service)
+    return f"http://{service}-serve-svc.{settings.namespace}.svc:{SERVE_PORT}"
 
 
 def ray_service(

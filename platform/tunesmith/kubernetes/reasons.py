@@ -102,6 +102,8 @@ def _why_unscheduled(pod: Thing, message: str) -> str:
     asked = _accelerators(pod)
     if "unbound immediate PersistentVolumeClaims" in message:
         return f"Its volume is not bound: {message}"
+    if "persistentvolumeclaim" in message:
+        return f"Its volume is not there: {message}"
     if asked and f"Insufficient {asked[0]}" in message:
         return f"No node has {asked[1]} x {asked[0]} free: {message}"
     if "node affinity" in message or "node selector" in message or "node(s) had untolerated taint" in message:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 from api_server import FakeApiServer, api_server
-from pod_templates import template_files
+from pod_templates import CPU_GROUP, GPU_GROUP, template_files
 
 from tunesmith.config.in_cluster import ClusterSettings, read_settings
 from tunesmith.config.recipe import load_recipe
@@ -147,6 +147,21 @@ def test_a_drain_holds_no_second_set_of_pods(release: Release) -> None:
     (service,) = release.server.all("RayService")
     assert service["metadata"]["uid"] != first
     assert service["spec"]["rayClusterConfig"]["rayVersion"] == "2.61.0"
+
+
+def test_other_bounds_drain_nothing(release: Release) -> None:
+    strategy = {"upgradeStrategy": {"type": "None"}}
+    release.write_templates(serving=strategy)
+    bases = release.bases()
+    bases.tick()
+    first = release.server.all("RayService")[0]["metadata"]["uid"]
+    release.write_templates(
+        serving={**strategy, "workerGroups": [CPU_GROUP, {**GPU_GROUP, "maxReplicas": 9}]}
+    )
+    bases.tick()
+    (service,) = release.server.all("RayService")
+    assert service["metadata"]["uid"] == first
+    assert service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]["maxReplicas"] == 9
 
 
 @pytest.mark.parametrize(

@@ -27,15 +27,16 @@ LINE = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "c
 STATE = "/var/lib/objects"
 
 
-def shared_files() -> dict[str, str]:
+def shared_files(**variables: str) -> dict[str, str]:
     """Templates whose training pods share a volume."""
+    variables = variables or {"TUNESMITH_OBJECTS_URL": f"file://{STATE}"}
     files = template_files()
     for name in [name for name in files if name.startswith("train-")]:
         pod = yaml.safe_load(files[name])
         pod["spec"]["volumes"] = [{"name": "state", "persistentVolumeClaim": {"claimName": "state"}}]
         container = pod["spec"]["containers"][0]
         container["volumeMounts"] = [{"name": "state", "mountPath": STATE}]
-        container["env"].append({"name": "TUNESMITH_OBJECTS_URL", "value": f"file://{STATE}"})
+        container["env"] += [{"name": name, "value": value} for name, value in variables.items()]
         files[name] = yaml.safe_dump(pod)
     return files
 
@@ -73,6 +74,12 @@ def test_recipe_and_data_travel_with_the_run(config: TrainConfig) -> None:
     if HAVE_CRDS:
         assert validate(job) == []
         assert operator_faults(job) == []
+
+
+def test_beside_a_bucket_a_run_lies_on_the_volume_of_runs(config: TrainConfig) -> None:
+    files = shared_files(TUNESMITH_OBJECTS_URL="s3://bucket", TUNESMITH_OBJECTS_FOLDER=STATE)
+    run = recipe_run(config, parse_templates(files, where="t"), release="t", namespace="tunesmith")
+    assert f"--home {STATE}/runs/{run.name}" in run.ray_job["spec"]["entrypoint"]
 
 
 def test_the_same_recipe_is_the_same_run(config: TrainConfig) -> None:

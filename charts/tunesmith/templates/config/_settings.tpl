@@ -8,6 +8,9 @@
 - {name: TUNESMITH_CONFIG, value: /etc/tunesmith/config/serve.yaml}
 - {name: TUNESMITH_TEMPLATES, value: /etc/tunesmith/templates}
 - {name: TUNESMITH_RELEASE, value: {{ include "tunesmith.fullname" . }}}
+{{- if eq .Values.serving.upgrade.strategy "Incremental" }}
+- {name: TUNESMITH_SERVE_URL, value: {{ .Values.serving.upgrade.gatewayUrl | quote }}}
+{{- end }}
 - name: TUNESMITH_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
 {{- end -}}

@@ -1,6 +1,6 @@
 {{- define "tunesmith.controller.container" -}}
 name: controller
-needs: [database, objects, milvus]
+needs: [database, objects, runs, milvus]
 serviceAccountName: {{ include "tunesmith.fullname" . }}-controller
 token: true
 annotations:

@@ -65,8 +65,10 @@ autoscalerOptions:
     - {name: tmp, mountPath: /tmp}
     - {name: home, mountPath: {{ include "tunesmith.home" . }}}
 {{- end }}
-queue: {{ .root.Values.queues.enabled | ternary (include "tunesmith.fullname" .root) nil | toJson }}
-priorityClassName: {{ include "tunesmith.priorityClass" (list .root .plane (mergeOverwrite (deepCopy .root.Values.pod) $values.head.pod)) | quote }}
+{{- /* Kueue admits whole clusters and refuses one that grows. */}}
+queue: {{ and .root.Values.queues.enabled (not $values.autoscaler.enabled) | ternary (include "tunesmith.fullname" .root) nil | toJson }}
+{{- /* Kueue's own class of that name; a class of the pods alone it reads from them. */}}
+priorityClassName: {{ .root.Values.priorityClasses.create | ternary (printf "%s-%s" (include "tunesmith.fullname" .root) .plane) "" | quote }}
 head:
   template: {{ .prefix }}head.yaml
   rayStartParams: {num-cpus: "0", dashboard-host: 0.0.0.0}

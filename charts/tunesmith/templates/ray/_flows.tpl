@@ -20,6 +20,9 @@ spec:
     - ports: [{port: 8000, protocol: TCP}]
       from: {{- include "tunesmith.peer" (list $root $part) | nindent 8 }}
     {{- end }}
+    {{- if eq $root.Values.serving.upgrade.strategy "Incremental" }}
+    {{- include "tunesmith.flow" (dict "key" "from" "peers" $flows.servingGateway "ports" (list 8000)) | nindent 4 }}
+    {{- end }}
     {{- end }}
   egress:
     - to: [{podSelector: {matchLabels: {{ include "tunesmith.selectorLabels" (list $root .plane) | fromYaml | toJson }}}}]

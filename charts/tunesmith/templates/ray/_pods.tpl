@@ -15,7 +15,7 @@ Requests are limits: Ray hands out what it was promised. Ports and probes of Ray
 {{- if $accelerator.count }}{{ $_ := set $asked $accelerator.resource (toString (int $accelerator.count)) }}{{ end -}}
 name: {{ .name }}
 flavour: {{ $size.flavour | default "cpu" }}
-needs: {{ eq .plane "serving" | ternary (list "database" "objects" "milvus" "hub") (list "objects" "hub") | toJson }}
+needs: {{ eq .plane "serving" | ternary (list "database" "objects" "runs" "milvus" "hub") (list "objects" "runs" "hub") | toJson }}
 modelCache: true
 scratch: {sizeLimit: {{ $scratch }}}
 sharedMemory: {{ include "tunesmith.mebibytes" ($size.sharedMemoryGib | default 2) }}

@@ -22,7 +22,8 @@ from tunesmith.kubernetes.templates import ClusterTemplates
 from tunesmith.records import Job
 
 _ENDED = ("Complete", "Failed", "ValidationFailed")
-_SAID_ITS_END = ("SUCCEEDED", "FAILED", "STOPPED")
+# KubeRay's deletion rules know no job that somebody stopped (`ray job stop`): its cluster would stay for ever.
+_LEAVES_BY_ITSELF = ("SUCCEEDED", "FAILED")
 _SECONDS_TO_GO = 5.0
 
 
@@ -122,7 +123,7 @@ class KubernetesRunner:
         if job is None:
             return
         self._keep_log(handle, job)
-        if (job.get("status") or {}).get("jobStatus") in _SAID_ITS_END:
+        if (job.get("status") or {}).get("jobStatus") in _LEAVES_BY_ITSELF:
             return  # nothing of it runs; the head and its logs leave by the deletion rules
         self._client.delete("RayJob", handle["name"], namespace=handle["namespace"])
         deadline = time.monotonic() + _SECONDS_TO_GO
