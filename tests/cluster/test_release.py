@@ -1,12 +1,19 @@
-"""A release on a real cluster: doctor, install, a job killed in the middle, status, and nothing left."""
+"""A release on a real cluster: install, helm test, jobs through pause and death, an upgrade under load, nothing left.
+
+The tests run in this order, on one release; `conftest.py` takes it away whatever happens.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cluster_pods import answer_of, program_pod, running
 
 from tunesmith.config.train import TrainConfig
 from tunesmith.deploy.destroy import plan_removal, remove
@@ -15,7 +22,8 @@ from tunesmith.deploy.helm import Helm, Release
 from tunesmith.deploy.install import install
 from tunesmith.deploy.status import release_status
 from tunesmith.deploy.submit import follow_run, submit_run
-from tunesmith.kubernetes.client import KubernetesClient
+from tunesmith.kubernetes.client import KubernetesClient, Thing
+from tunesmith.kubernetes.names import JOB_LABEL
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 LINE = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
@@ -28,13 +36,57 @@ def _until(condition: Callable[[], object], seconds: float) -> None:
         time.sleep(2)
 
 
+def _ask(client: KubernetesClient, release: Release, *arguments: str) -> Mapping[str, Any]:
+    return answer_of(client, program_pod(release, Helm.find(), "job", *arguments), seconds=1800)
+
+
+def _attempts(client: KubernetesClient, job: str) -> list[Thing]:
+    return client.all("RayJob", selector=f"{JOB_LABEL}={job}")
+
+
 def test_the_cluster_is_fit(client: KubernetesClient) -> None:
     assert faults_of(examine_cluster(client)) == []
 
 
 def test_it_comes_up_and_serves(client: KubernetesClient, release: Release) -> None:
     install(client, Helm.find(), release, say=print, timeout_seconds=900)
+    _until(lambda: release_status(client, release=release.name).served, 120)
     _until(lambda: all(each.ready for each in release_status(client, release=release.name).served), 1800)
+
+
+def test_helm_test_passes(release: Release) -> None:
+    words = [
+        "test",
+        release.name,
+        "--namespace",
+        release.namespace,
+        "--timeout",
+        "30m",
+        "--logs",
+        *release.at,
+    ]
+    assert subprocess.run([Helm.find().binary, *words], check=False).returncode == 0
+
+
+def test_a_job_is_paused_resumed_loses_a_worker_and_is_trained(
+    client: KubernetesClient, release: Release
+) -> None:
+    begun = _ask(client, release, "begin")
+    assert begun["status"] == "running", begun
+    job = begun["id"]
+    assert _ask(client, release, "pause", job)["status"] == "paused"
+    # A paused job holds nothing: neither pods nor the GPUs that they would hold.
+    _until(lambda: not _attempts(client, job), 300)
+    _until(lambda: not client.all("Pod", selector=f"{JOB_LABEL}={job}"), 300)
+    assert _ask(client, release, "resume", job)["status"] == "running"
+    workers = f"{JOB_LABEL}={job},ray.io/node-type=worker"
+    _until(lambda: [pod for pod in client.all("Pod", selector=workers) if _runs(pod)], 600)
+    time.sleep(30)  # in the middle
+    client.delete("Pod", client.all("Pod", selector=workers)[0]["metadata"]["name"])
+    ended = _ask(client, release, "wait", job, "succeeded")
+    assert (ended["status"], ended["error"]) == ("succeeded", None)
+    assert ended["steps"] == sorted(set(ended["steps"])), "each step once, whatever died"
+    assert ended["steps"][: len(begun["steps"])] == begun["steps"], "it went on where it was"
 
 
 def test_a_run_survives_the_death_of_a_worker(
@@ -65,7 +117,52 @@ def test_a_run_survives_the_death_of_a_worker(
     assert killed
 
 
+def test_an_upgrade_under_load_fails_no_request(client: KubernetesClient, release: Release) -> None:
+    """New pods of gateway, controller and indexer, and a knob of retrieval, in place."""
+    newer = dataclasses.replace(
+        release, settings=[*release.settings, "config.retrieval.top_k=3", "pod.annotations.upgraded=again"]
+    )
+    with running(client, program_pod(release, Helm.find(), "load", "1800")) as said:
+        _until(lambda: said().get("asked", 0) > 20, 600)
+        before = client.all("Pod", selector=_gateways(release))
+        install(client, Helm.find(), newer, say=print, timeout_seconds=900)
+        asked = said()["asked"]
+        _until(lambda: said()["asked"] > asked + 50, 600)
+        seen = said()
+    after = client.all("Pod", selector=_gateways(release))
+    assert not {_uid(pod) for pod in before} & {_uid(pod) for pod in after}, "it did roll"
+    assert seen["failed"] == 0, seen
+
+
+def test_a_dead_gateway_fails_nothing_for_long(client: KubernetesClient, release: Release) -> None:
+    with running(client, program_pod(release, Helm.find(), "load", "1800")) as said:
+        _until(lambda: said().get("asked", 0) > 20, 600)
+        client.delete("Pod", client.all("Pod", selector=_gateways(release))[0]["metadata"]["name"])
+        _until(lambda: all(_runs(pod) for pod in client.all("Pod", selector=_gateways(release))), 300)
+        failed, asked = said()["failed"], said()["asked"]
+        _until(lambda: said()["asked"] > asked + 50, 600)
+        assert said()["failed"] == failed, "only what was under way may be cut"
+
+
 def test_nothing_is_left(client: KubernetesClient, release: Release) -> None:
     remove(client, Helm.find(), release, say=print)
     assert plan_removal(client, Helm.find(), release).empty
-    _until(lambda: not client.all("Pod"), 300)
+    _until(lambda: not client.all("Pod", selector=f"app.kubernetes.io/instance={release.name}"), 300)
+    for kind in ("RayJob", "RayService", "RayCluster", "Deployment", "Job", "Service"):
+        own = [
+            thing["metadata"]["name"]
+            for thing in client.all(kind, selector="app.kubernetes.io/name=tunesmith")
+        ]
+        assert own == [], kind
+
+
+def _gateways(release: Release) -> str:
+    return f"app.kubernetes.io/instance={release.name},app.kubernetes.io/component=gateway"
+
+
+def _runs(pod: Thing) -> bool:
+    return (pod.get("status") or {}).get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+
+
+def _uid(pod: Thing) -> str:
+    return str(pod["metadata"]["uid"])

@@ -1,6 +1,7 @@
 """`helm test`: the whole way on a running release, through the official client: `python -m tunesmith.deploy.smoke`.
 
-    upload a document -> ask -> check the citation -> upload examples -> train -> ask the new version -> tidy up
+    wait until it serves -> upload a document -> ask -> check the citation
+    upload examples -> train -> ask the new version -> tidy up
 
 It knows the address and a key, nothing else, as any program of a user does.
 """
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import openai
 
 DOCUMENT = (
@@ -23,6 +25,8 @@ QUESTION = "How many days of leave do full-time staff at Wexcombe receive?"
 _FACT = "29 days"
 _FILE = "leave-at-wexcombe.md"
 _POLL_SECONDS = 2.0
+_SECONDS_TO_SERVE = 900.0
+"""A first install downloads the weights before anything can be asked."""
 
 
 class SmokeError(Exception):
@@ -32,9 +36,35 @@ class SmokeError(Exception):
 def main() -> None:
     """Run every step against OPENAI_BASE_URL with OPENAI_API_KEY."""
     try:
-        run(openai.OpenAI(max_retries=10))
+        client = openai.OpenAI(max_retries=10)
+        wait_until_served(str(client.base_url))
+        run(client)
     except (SmokeError, openai.OpenAIError) as error:
         sys.exit(f"failed: {error}")
+
+
+def wait_until_served(base_url: str, *, seconds: float = _SECONDS_TO_SERVE) -> None:
+    """Wait until everything behind the gateway answers.
+
+    Args:
+        base_url: the release's, with `/v1`.
+        seconds: how long it may take.
+
+    Raises:
+        SmokeError: it does not; says which part.
+    """
+    deadline, said = time.monotonic() + seconds, ""
+    while True:
+        try:
+            answer = httpx.get(httpx.URL(base_url).join("/readyz"), timeout=10)
+            if answer.is_success:
+                return
+            said = answer.text[:400]
+        except httpx.HTTPError as error:
+            said = str(error) or type(error).__name__
+        if time.monotonic() > deadline:
+            raise SmokeError(f"it does not serve after {seconds:g} s: {said}")
+        time.sleep(_POLL_SECONDS)
 
 
 def run(client: Any, *, seconds: float = 1500, say: Callable[[str], None] = print) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 from tunesmith.deploy import smoke
@@ -72,6 +73,30 @@ def test_a_release_that_works_passes_and_is_left_as_it_was() -> None:
         "ft:tiny-reader answers under its name",
     ]
     assert release.left == set()
+
+
+def test_it_waits_until_everything_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [
+        httpx.ConnectError("refused"),
+        httpx.Response(503, text="engine: starting"),
+        httpx.Response(200),
+    ]
+    asked: list[str] = []
+
+    def get(url: httpx.URL, **_: Any) -> httpx.Response:
+        asked.append(str(url))
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(smoke, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(httpx, "get", get)
+    smoke.wait_until_served("http://gateway/v1/")
+    assert asked == ["http://gateway/readyz"] * 3
+    answers.append(httpx.Response(503, text="engine: starting"))
+    with pytest.raises(smoke.SmokeError, match=r"does not serve after 0 s: engine: starting"):
+        smoke.wait_until_served("http://gateway/v1/", seconds=0)
 
 
 @pytest.mark.parametrize(
