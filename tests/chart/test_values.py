@@ -269,8 +269,8 @@ CONTRADICTIONS = {
         "queues.enabled=true", "queues.quota.default.memory=null",
     ],
     "names no amd.com/gpu for the flavor default": [
-        "queues.enabled=true", "training.workerGroups.gpu.flavour=cuda", "training.workerGroups.gpu.accelerator.count=1",
-        "training.workerGroups.gpu.accelerator.resource=amd.com/gpu",
+        "queues.enabled=true", "training.workerGroups.gpu.flavour=cuda",
+        "training.workerGroups.gpu.accelerator.count=1", "training.workerGroups.gpu.accelerator.resource=amd.com/gpu",
     ],
     "training.workerGroups.head is called as the head is": ["training.workerGroups.head.cpus=2"],
     "ray.faultTolerance.redis is empty": ["ray.faultTolerance.enabled=true"],
