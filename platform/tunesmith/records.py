@@ -203,6 +203,7 @@ class Lineage:
         metrics: the last values of the run (loss, tokens, tokens_per_second, steps).
         code_version: Tunesmith's version.
         job_id: the job that made it.
+        parent: the version whose adapter it was trained on from; None where it began with its base.
     """
 
     base: str
@@ -212,6 +213,11 @@ class Lineage:
     metrics: Mapping[str, float]
     code_version: str
     job_id: str
+    parent: str | None = None
+
+
+CHECKPOINT = ":ckpt-step-"
+"""Stands in a version's name before the step, where it is what its run had learnt on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +225,8 @@ class ModelVersion:
     """An immutable trained model: a LoRA adapter or full weights, safetensors and JSON only.
 
     Attributes:
-        name: `ft:<base>:<project>:<suffix>:<id>`; its name in the API.
+        name: `ft:<base>:<project>:<suffix>:<id>`, of a checkpoint with `:ckpt-step-<step>` behind it; its name in
+            the API.
         kind: `adapter` (served on its base) or `full` (a base of its own).
         path: folder with the files, relative to the object store.
         created_at: Unix seconds.
@@ -232,6 +239,12 @@ class ModelVersion:
     path: str
     created_at: int
     lineage: Lineage
+
+    @property
+    def step(self) -> int | None:
+        """Of a checkpoint, its optimizer step; None for what a run ended with."""
+        _, mark, step = self.name.partition(CHECKPOINT)
+        return int(step) if mark else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +289,7 @@ class Job:
         error: why it failed, for a person; `error_code` and `error_param` say it to a program.
         trained_tokens: tokens that passed through the model, once it has succeeded.
         result_files: ids of the files that it made.
+        num_steps: optimizer steps of the whole run, once its data is prepared.
     """
 
     id: str
@@ -295,6 +309,7 @@ class Job:
     error_param: str | None = None
     trained_tokens: int | None = None
     result_files: tuple[str, ...] = ()
+    num_steps: int | None = None
 
 
 EventLevel = Literal["info", "warn", "error"]

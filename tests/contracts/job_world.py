@@ -85,6 +85,7 @@ class World:
         self.config = JobsConfig(**config)
         self.objects = ObjectStore(objects_url or self.home.objects_url)
         self.published: Callable[[Job], str] = lambda job: f"ft:{job.id}"
+        self.checkpoints: Mapping[int, str] = {}
         self.controller = self.make_controller("first")
 
     def make_controller(
@@ -103,16 +104,23 @@ class World:
 
     def publish(self, job: Job, _folder: Path, data_hash: str) -> Published:
         assert data_hash == PREPARED["data_hash"]
-        return Published(self.published(job), 1234, ("file-results",))
+        return Published(self.published(job), 1234, ("file-results",), self.checkpoints)
 
-    def submit(self, content: str = GOOD_LINE, project: str = "default") -> Job:
+    def submit(
+        self, content: str = GOOD_LINE, project: str = "default", validation: str | None = None
+    ) -> Job:
         with self.database.session() as session:
             session.merge(ProjectRow(id=project, created_at=0))
         job_id = new_job_id()
         files = FileStore(self.database, self.objects, project)
         file = files.create([content.encode()], filename="a.jsonl", purpose="fine-tune")
-        config = load_recipe("api/supervised", TrainConfig, [f"name={job_id}", f"data.path={file.id}"])
+        fields = [f"name={job_id}", f"data.path={file.id}"]
         request = {"model": "base", "training_file": file.id}
+        if validation is not None:
+            held_out = files.create([validation.encode()], filename="b.jsonl", purpose="fine-tune")
+            fields.append(f"validation.path={held_out.id}")
+            request["validation_file"] = held_out.id
+        config = load_recipe("api/supervised", TrainConfig, fields)
         jobs = JobRequests(self.database, project)
         return jobs.submit(job_id, request=request, config=config.model_dump(mode="json"))
 

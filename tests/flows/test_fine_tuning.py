@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import math
 import os
 import signal
 import time
@@ -16,6 +19,8 @@ import pytest
 from conftest import LivePlatform
 from tunesmith.jobs.runners.process import ATTEMPT
 from tunesmith.records import FINAL_STATES
+from tunesmith.stores.database import open_home_database
+from tunesmith.stores.registry import Registry
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
 
@@ -35,13 +40,33 @@ def _lines(count: int = 64) -> bytes:
     return (json.dumps({"messages": turns}) + "\n").encode() * count
 
 
-def _job(platform: LivePlatform, **fields: Any) -> Any:
-    client = platform.client
-    file = client.files.create(file=("train.jsonl", _lines()), purpose="fine-tune")
-    knobs = {"max_steps": NUM_STEPS, "checkpoint_every_steps": 4, "sequence_length": 128, "packing": False}
-    return client.fine_tuning.jobs.create(
-        training_file=file.id,
-        model=HOSTED,
+def _pairs(count: int) -> bytes:
+    """Of what the tuned version says, and of what it shall say."""
+    line = json.loads(_lines(1))
+    said = {
+        "input": {"messages": line["messages"][:2]},
+        "preferred_output": [{"role": "assistant", "content": "red"}],
+        "non_preferred_output": line["messages"][2:],
+    }
+    return (json.dumps(said) + "\n").encode() * count
+
+
+def _upload(platform: LivePlatform, lines: bytes) -> str:
+    return platform.client.files.create(file=("lines.jsonl", lines), purpose="fine-tune").id
+
+
+def _job(
+    platform: LivePlatform,
+    *,
+    model: str = HOSTED,
+    lines: bytes | None = None,
+    steps: int = NUM_STEPS,
+    **fields: Any,
+) -> Any:
+    knobs = {"max_steps": steps, "checkpoint_every_steps": 4, "sequence_length": 128, "packing": False}
+    return platform.client.fine_tuning.jobs.create(
+        training_file=_upload(platform, lines or _lines()),
+        model=model,
         suffix="signs",
         extra_body={"tunesmith": {"set": knobs}},
         **fields,
@@ -60,9 +85,26 @@ def _wait(platform: LivePlatform, job_id: str, until: Callable[[Any], bool], sec
     raise AssertionError(f"{job.status} after {seconds} s: {[event.message for event in events]}")
 
 
-def _steps(platform: LivePlatform, job_id: str) -> list[int]:
+def _curve(platform: LivePlatform, job_id: str) -> list[dict[str, Any]]:
     events = reversed(list(platform.client.fine_tuning.jobs.list_events(job_id, limit=50)))
-    return [event.data["step"] for event in events if event.type == "metrics"]
+    return [event.data for event in events if event.type == "metrics"]
+
+
+def _steps(platform: LivePlatform, job_id: str) -> list[int]:
+    return [measured["step"] for measured in _curve(platform, job_id)]
+
+
+def _say(platform: LivePlatform, model: str) -> str | None:
+    said = platform.client.chat.completions.create(
+        model=model,
+        messages=[
+            {"role": "system", "content": INSTRUCTIONS},
+            {"role": "user", "content": "What is the colour of the sign?"},
+        ],
+        temperature=0,
+        max_tokens=8,
+    )
+    return said.choices[0].message.content
 
 
 def _drivers(job_id: str) -> list[psutil.Process]:
@@ -77,33 +119,88 @@ def _drivers(job_id: str) -> list[psutil.Process]:
     return found
 
 
-def test_a_job_whose_controller_and_driver_are_killed_ends_in_one_version_that_answers(
-    platform: LivePlatform,
-) -> None:
-    job = _job(platform)
+@pytest.fixture(scope="module")
+def trained(platform: LivePlatform) -> Any:
+    """A job whose controller and driver were killed, and which has succeeded all the same."""
+    job = _job(platform, validation_file=_upload(platform, _lines(5)), seed=7)
     _wait(platform, job.id, lambda _: _drivers(job.id))
     _replace_controller(platform)
     assert _drivers(job.id), "the attempt goes on without its controller"
-    _wait(platform, job.id, lambda _: len(_steps(platform, job.id)) > 5)
+    running = _wait(platform, job.id, lambda _: len(_steps(platform, job.id)) > 5)
+    assert running.estimated_finish > time.time() - 5
     (driver,) = _drivers(job.id)
     driver.kill()
-    done = _wait(platform, job.id, lambda job: job.status == "succeeded")
-    assert done.id == job.id
-    assert _steps(platform, job.id) == list(range(1, NUM_STEPS + 1))
-    assert done.fine_tuned_model.startswith("ft:tiny-reader:default:signs:")
+    return _wait(platform, job.id, lambda job: job.status == "succeeded")
 
-    client = platform.client
-    assert done.fine_tuned_model in [model.id for model in client.models.list()]
-    said = client.chat.completions.create(
-        model=done.fine_tuned_model,
-        messages=[
-            {"role": "system", "content": INSTRUCTIONS},
-            {"role": "user", "content": "What is the colour of the sign?"},
-        ],
-        temperature=0,
-        max_tokens=8,
+
+def test_a_job_whose_controller_and_driver_are_killed_ends_in_one_version_that_answers(
+    platform: LivePlatform, trained: Any
+) -> None:
+    assert _steps(platform, trained.id) == list(range(1, NUM_STEPS + 1))
+    assert trained.fine_tuned_model.startswith("ft:tiny-reader:default:signs:")
+    assert (trained.seed, trained.estimated_finish) == (7, None)
+    assert trained.fine_tuned_model in [model.id for model in platform.client.models.list()]
+    assert _say(platform, trained.fine_tuned_model) == "blue blue blue"
+
+
+def test_a_job_is_measured_on_its_validation_file_while_it_trains(
+    platform: LivePlatform, trained: Any
+) -> None:
+    curve = _curve(platform, trained.id)
+    measured = [each for each in curve if "valid_loss" in each]
+    assert [each["step"] for each in measured] == list(range(4, NUM_STEPS + 1, 4))
+    # The file repeats what the job learns from.
+    assert measured[-1]["valid_loss"] < measured[0]["valid_loss"] / 2
+    assert measured[-1]["valid_mean_token_accuracy"] == 1
+    (file_id,) = trained.result_files
+    table = list(csv.DictReader(io.StringIO(platform.client.files.content(file_id).text)))
+    assert list(table[0])[:5] == [
+        "step",
+        "train_loss",
+        "train_mean_token_accuracy",
+        "valid_loss",
+        "valid_mean_token_accuracy",
+    ]
+    assert (table[2]["valid_loss"], float(table[3]["valid_loss"])) == ("", curve[3]["valid_loss"])
+
+
+def test_checkpoints_answer_under_names_of_their_own(platform: LivePlatform, trained: Any) -> None:
+    found = platform.client.fine_tuning.jobs.checkpoints.list(trained.id).data
+    assert [each.step_number for each in found] == [NUM_STEPS, NUM_STEPS - 4, NUM_STEPS - 8]
+    names = [each.fine_tuned_model_checkpoint for each in found]
+    assert names[0] == f"{trained.fine_tuned_model}:ckpt-step-{NUM_STEPS}"
+    assert set(names) < {model.id for model in platform.client.models.list()}
+    assert [_say(platform, name) for name in names[:2]] == ["blue blue blue"] * 2
+    curve = _curve(platform, trained.id)
+    assert found[1].metrics.train_loss == curve[NUM_STEPS - 5]["train_loss"]
+    assert found[1].metrics.full_valid_loss == curve[NUM_STEPS - 5]["valid_loss"]
+
+
+def test_preferences_are_learnt_on_top_of_a_tuned_version(platform: LivePlatform, trained: Any) -> None:
+    start = trained.fine_tuned_model
+    job = _job(
+        platform,
+        model=start,
+        lines=_pairs(16),
+        steps=6,
+        validation_file=_upload(platform, _pairs(3)),
+        method={"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.5, "batch_size": 4}}},
     )
-    assert said.choices[0].message.content == "blue blue blue"
+    assert (job.model, job.method.dpo.hyperparameters.beta) == (start, 0.5)
+    done = _wait(platform, job.id, lambda job: job.status == "succeeded")
+    curve = _curve(platform, job.id)
+    assert len(curve) == 6
+    # What it is held against is the version that it began as, not the base.
+    assert curve[0]["train_loss"] == pytest.approx(math.log(2), abs=0.02)
+    assert curve[0]["reward_margin"] == pytest.approx(0, abs=0.05)
+    measured = [each for each in curve if "valid_loss" in each]
+    assert [each["step"] for each in measured] == [4, 6]
+    assert measured[-1]["valid_reward_margin"] > 0.5
+    assert measured[-1]["valid_loss"] < measured[0]["valid_loss"] < math.log(2)
+    registry = Registry(open_home_database(platform.home), "default")
+    assert registry.version(done.fine_tuned_model).lineage.parent == start
+    assert _say(platform, done.fine_tuned_model)
+    assert _say(platform, start) == "blue blue blue"
 
 
 def _replace_controller(platform: LivePlatform) -> None:

@@ -31,6 +31,9 @@ class LoraConfig(StrictModel):
     adapter: it has to be merged."""
     merge: bool = False
     """Register a whole model, the adapter merged into its base, rather than an adapter."""
+    start_from: str | None = None
+    """A version whose adapter is trained on, `ft:...`, rather than a new one; `rank`, `alpha`, `target_modules`,
+    `layers` and `rslora` are its own."""
 
     @property
     def registers(self) -> VersionKind:
@@ -241,6 +244,16 @@ class ReadingDataConfig(StrictModel):
 TrainData = Annotated[FileDataConfig | ReadingDataConfig, Field(discriminator="type")]
 
 
+class ValidationConfig(StrictModel):
+    """What a run is measured on while it trains, and never learns from."""
+
+    path: str
+    """JSONL in the format that the objective learns from."""
+    every_steps: int | None = Field(None, ge=1)
+    """Steps between two measurements of the whole file; unset: `checkpoint_every_steps`. The last step is measured
+    too."""
+
+
 class ResourcesConfig(StrictModel):
     """What the run asks of the Ray cluster."""
 
@@ -266,6 +279,8 @@ class TrainConfig(StrictModel):
     """Third part of the version's name; the run's name if unset."""
     data: TrainData
     """Where the examples come from."""
+    validation: ValidationConfig | None = None
+    """What the run is measured on; unset: on nothing."""
     method: Method = LoraConfig()
     """Which weights are trained."""
     objective: Objective = SftObjective()
@@ -311,6 +326,9 @@ class TrainConfig(StrictModel):
     """Steps between checkpoints."""
     num_checkpoints_kept: int = Field(2, ge=1)
     """Newest checkpoints that stay on disk."""
+    num_checkpoints_named: int = Field(0, ge=0)
+    """Newest checkpoints whose adapters are registered beside the version, as `<version>:ckpt-step-<step>`; a job of
+    the API has 3."""
     seed: int = 17
     """Seed of weights, data order and dropout."""
     resources: ResourcesConfig = ResourcesConfig()

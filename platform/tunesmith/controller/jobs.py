@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -36,6 +37,8 @@ from tunesmith.records import Job, JobState
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileStore
 from tunesmith.stores.objects import ObjectStore
+from tunesmith.stores.registry import Registry
+from tunesmith.train.start import parent_of
 
 Result = TypeVar("Result")
 
@@ -232,34 +235,38 @@ class JobController:
         faults = self._beside(job, self._faults_of)
         if faults is None:
             return
-        if faults:
-            self._fail(job, faults, code="invalid_training_file", param="training_file")
+        if faults.message:
+            self._fail(job, faults.message, code=f"invalid_{faults.param}", param=faults.param)
         else:
             self._queue.advance(job, "queued", told=[Told("Files validated, moving job to queued state")])
 
-    def _faults_of(self, job: Job) -> str:
-        """What is wrong with the job's files; empty where nothing is."""
+    def _faults_of(self, job: Job) -> _Faults:
+        """What is wrong with the first of the job's files that is not right."""
+        config = TrainConfig.model_validate(job.config)
+        for param, file_id in _named_files(config).items():
+            if message := self._faults_of_file(job, config, file_id):
+                return _Faults(message, param)
+        return _Faults()
+
+    def _faults_of_file(self, job: Job, config: TrainConfig, file_id: str) -> str:
+        kept = self._home.objects / data_key(job, file_id)
         try:
-            config = TrainConfig.model_validate(job.config)
-            for file_id, key in self._files_of(job).items():
-                kept = self._home.objects / key
-                with FileStore(self._database, self._objects, job.project_id).local_path(file_id) as path:
-                    keep_file(path, kept)
-                _, shown, count = check_file(config, kept, name=file_id)
-                if count:
-                    return describe_faults(shown) + (
-                        f"\n{count} bad lines in all." if count > len(shown) else ""
-                    )
+            with FileStore(self._database, self._objects, job.project_id).local_path(file_id) as path:
+                keep_file(path, kept)
+            _, shown, count = check_file(config, kept, name=file_id)
         except PlatformError as error:
             return error.message
-        return ""
+        if not count:
+            return ""
+        return describe_faults(shown) + (f"\n{count} bad lines in all." if count > len(shown) else "")
 
     def _files_of(self, job: Job) -> dict[str, str]:
-        """Where below the home's objects the job keeps each file that its recipe names."""
-        data = TrainConfig.model_validate(job.config).data
-        if not isinstance(data, FileDataConfig):
-            return {}
-        return {data.path: data_key(job, data.path)}
+        """Where below the home's objects everything lies that the job's recipe names."""
+        config = TrainConfig.model_validate(job.config)
+        files = {file_id: data_key(job, file_id) for file_id in _named_files(config).values()}
+        if parent := parent_of(config):
+            files[parent] = Registry(self._database, job.project_id).path(parent)
+        return files
 
     def _settle(self, job: Job) -> None:
         if job.wanted == "cancelled":
@@ -396,6 +403,24 @@ class JobController:
 
     def _folder(self, job: Job) -> Path:
         return attempt_folder(job_folder(self._home, job), job.fence)
+
+
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """What is wrong with a file of a request, and the field that names it; no message where nothing is."""
+
+    message: str = ""
+    param: str = ""
+
+
+def _named_files(config: TrainConfig) -> dict[str, str]:
+    """The files that a job's recipe names, by the request's field."""
+    named = {}
+    if isinstance(config.data, FileDataConfig):
+        named["training_file"] = config.data.path
+    if config.validation:
+        named["validation_file"] = config.validation.path
+    return named
 
 
 def _last_word(batch: EventBatch) -> Mapping[str, Any] | None:

@@ -29,10 +29,16 @@ def prove(version: str, folder: Path, *, client: httpx.Client) -> int:
         How many tokens were compared.
 
     Raises:
-        DataError: trainer and engine differ; says where.
+        DataError: trainer and engine differ, and where; or there is no proof.
         UnavailableError: the engine does not answer now.
     """
-    proof = json.loads((folder / PROOF).read_text(encoding="utf-8"))
+    try:
+        proof = json.loads((folder / PROOF).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        # A zombie left this adapter after the run had said what it says.
+        raise DataError(
+            f"{version} has no {PROOF}: there is nothing to compare with.", code="parity"
+        ) from None
     return sum(_compare(version, said, _ask(version, said, client)) for said in proof)
 
 

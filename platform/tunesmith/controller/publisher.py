@@ -14,15 +14,17 @@ from tunesmith.assets import same_base
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
 from tunesmith.controller.parity import prove
-from tunesmith.errors import UnavailableError
+from tunesmith.errors import DataError, UnavailableError
 from tunesmith.jobs.folders import EXPORT
 from tunesmith.jobs.queue import Published
 from tunesmith.jobs.store import JobStore
-from tunesmith.records import Job, StepMetrics
+from tunesmith.jobs.telling import shown_metrics
+from tunesmith.records import Job, ModelVersion, StepMetrics
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileRecord, FileStore
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.registry import Registry
+from tunesmith.train.checkpoint_versions import publish_checkpoints
 from tunesmith.train.lineage import lineage_of
 from tunesmith.train.publish import publish
 
@@ -79,11 +81,38 @@ class RegistryPublisher:
                 f"{version.name} is trained, but this platform serves {self._base} now, not {version.base}, and cannot "
                 f"prove it. Start it with `tunesmith up --model {version.base}`, and the job ends well."
             )
-        compared = prove(version.name, self._home.objects / version.path, client=self._engine)
-        LOG.info("%s: trainer and engine agree on %d tokens", version.name, compared)
+        self._prove(version)
+        checkpoints = self._publish_checkpoints(config, job, folder.parent, data_hash, curve)
         files = FileStore(self._database, self._objects, job.project_id)
         results = _result_file(files, job, curve)
-        return Published(version.name, int(lineage.metrics["tokens"]), (results.id,))
+        return Published(version.name, int(lineage.metrics["tokens"]), (results.id,), checkpoints)
+
+    def _prove(self, version: ModelVersion) -> None:
+        compared = prove(version.name, self._home.objects / version.path, client=self._engine)
+        LOG.info("%s: trainer and engine agree on %d tokens", version.name, compared)
+
+    def _publish_checkpoints(
+        self, config: TrainConfig, job: Job, folder: Path, data_hash: str, curve: Sequence[StepMetrics]
+    ) -> dict[int, str]:
+        """Commit and prove each; one that differs keeps no name, and takes none from the version."""
+        made = {}
+        for version in publish_checkpoints(
+            folder,
+            config=config,
+            job=job,
+            data_hash=data_hash,
+            curve=curve,
+            home=self._home,
+            registry=Registry(self._database, job.project_id),
+            hidden=True,
+        ):
+            try:
+                self._prove(version)
+            except DataError as error:
+                LOG.warning("%s stays hidden: %s", version.name, error.message)
+            else:
+                made[version.step or 0] = version.name
+        return made
 
 
 def _result_file(files: FileStore, job: Job, curve: Sequence[StepMetrics]) -> FileRecord:
@@ -94,8 +123,9 @@ def _result_file(files: FileStore, job: Job, curve: Sequence[StepMetrics]) -> Fi
             return file
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
-    measured = sorted({key for step in curve for key in step.values} - {"loss"})
-    rows.writerow(["step", "train_loss", *measured])
-    for step in curve:
-        rows.writerow([step.step, step.values["loss"], *(step.values.get(key, "") for key in measured)])
+    measured = [shown_metrics(step.values) for step in curve]
+    columns = list(shown_metrics({name: 0.0 for step in curve for name in sorted(step.values)}))
+    rows.writerow(["step", *columns])
+    for step, values in zip(curve, measured, strict=True):
+        rows.writerow([step.step, *(values.get(column, "") for column in columns)])
     return files.create([table.getvalue().encode()], filename=name, purpose="fine-tune-results")

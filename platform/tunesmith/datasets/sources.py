@@ -37,6 +37,25 @@ def load_data(config: TrainConfig) -> tuple[Example, ...] | tuple[Preference, ..
     return load_examples(config.data, seed=config.seed)
 
 
+def load_validation(config: TrainConfig) -> tuple[Example, ...] | tuple[Preference, ...]:
+    """Read what a run is measured on.
+
+    Args:
+        config: the recipe.
+
+    Returns:
+        Conversations, or pairs of answers for dpo; nothing where the recipe names no file.
+
+    Raises:
+        DataError: the file is missing or has bad lines.
+    """
+    if config.validation is None:
+        return ()
+    if isinstance(config.objective, DpoObjective):
+        return load_preferences(config.validation.path)
+    return load_chat(config.validation.path)
+
+
 def check_file(config: TrainConfig, path: Path, *, name: str) -> tuple[int, tuple[Fault, ...], int]:
     """Look through a training file of any size without holding it.
 
@@ -121,14 +140,33 @@ def hash_data(data: TrainData) -> str:
     Raises:
         DataError: the file cannot be read.
     """
-    if not isinstance(data, FileDataConfig):
-        settings = json.dumps(data.model_dump(), sort_keys=True)
-        return hashlib.sha256(f"{settings} {_hash_sources(*_GENERATOR)}".encode()).hexdigest()
+    if isinstance(data, FileDataConfig):
+        return _hash_file(data.path, field="data.path")
+    settings = json.dumps(data.model_dump(), sort_keys=True)
+    return hashlib.sha256(f"{settings} {_hash_sources(*_GENERATOR)}".encode()).hexdigest()
+
+
+def hash_validation(config: TrainConfig) -> str:
+    """Hash the file that a run is measured on.
+
+    Args:
+        config: the recipe.
+
+    Returns:
+        SHA-256, hex; empty where the recipe names none.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return _hash_file(config.validation.path, field="validation.path") if config.validation else ""
+
+
+def _hash_file(path: str, *, field: str) -> str:
     try:
-        with Path(data.path).open("rb") as file:
+        with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{data.path} cannot be read: {error.strerror}. Check data.path.") from error
+        raise DataError(f"{path} cannot be read: {error.strerror}. Check {field}.") from error
 
 
 def _hash_sources(*places: str) -> str:

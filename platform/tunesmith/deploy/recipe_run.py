@@ -131,23 +131,28 @@ def find_templates(objects: Iterable[Mapping[str, Any]], *, where: str) -> Clust
 
 
 def _packed(config: TrainConfig) -> tuple[dict[str, Any], dict[str, str]]:
-    """The recipe with its data file beside it, where that is a file of this machine."""
-    recipe = config.model_dump(mode="json")
-    path = Path(str(getattr(config.data, "path", "")))
-    if not path.name or not path.is_file():
-        return recipe, {}
-    size = path.stat().st_size
-    if size > _LARGEST_DATA:
+    """The recipe with its data files beside it, where they are files of this machine."""
+    recipe, files, room = config.model_dump(mode="json"), {}, _LARGEST_DATA
+    for field in ("data", "validation"):
+        path = Path(str(getattr(getattr(config, field), "path", "")))
+        if path.name and path.is_file():
+            room -= path.stat().st_size
+            files[f"{field}.jsonl"] = _text_of(path, field=f"{field}.path", room=room)
+            recipe[field] = {**recipe[field], "path": f"{MOUNT}/{field}.jsonl"}
+    return recipe, files
+
+
+def _text_of(path: Path, *, field: str, room: int) -> str:
+    if room < 0:
+        size = path.stat().st_size / 2**20
         raise ConfigError(
-            f"data.path={path} has {size / 2**20:.1f} MiB; {_LARGEST_DATA // 1024} KiB travel with a run. Upload it "
+            f"{field}={path} has {size:.1f} MiB; {_LARGEST_DATA // 1024} KiB travel with a run. Upload it "
             "and make a job (POST /v1/files, POST /v1/fine_tuning/jobs), or name a path that the training pods mount."
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"data.path={path} is not UTF-8: {error.reason} at byte {error.start}.") from error
-    recipe["data"] = {**recipe["data"], "path": f"{MOUNT}/data.jsonl"}
-    return recipe, {"data.jsonl": text}
+        raise ConfigError(f"{field}={path} is not UTF-8: {error.reason} at byte {error.start}.") from error
 
 
 def _workspace(config: ClustersConfig, namespace: str) -> Any:

@@ -26,7 +26,8 @@ def find_tuned(name: str, registry: Registry) -> str:
     alias = registry.alias(name)
     if alias:
         return alias.model
-    made = [version.name for version in versions if version.lineage.config.get("name") == name]
+    ends = [version for version in versions if version.step is None]
+    made = [version.name for version in ends if version.lineage.config.get("name") == name]
     if made:
         return made[-1]
     known = ", ".join(version.name for version in versions) or "none yet; `tunesmith train` makes one"

@@ -21,14 +21,17 @@ from tunesmith.gateway.fine_tuning_request import (
     refuse_what_is_not_there,
     require_servable,
 )
+from tunesmith.gateway.job_checkpoints import checkpoint_page
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.paging import PageFields, page_object, read_page
+from tunesmith.jobs.estimate import estimated_finish
 from tunesmith.jobs.quota import require_gpu_hours
 from tunesmith.jobs.requests import JobRequests, new_job_id
-from tunesmith.records import Job, JobEvent, WantedState
+from tunesmith.records import Job, JobEvent, ModelVersion, WantedState
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
 from tunesmith.stores.limits import LimitStore
+from tunesmith.stores.registry import Registry
 
 _JOBS = "/v1/fine_tuning/jobs"
 _METADATA = "metadata["
@@ -92,13 +95,16 @@ def fine_tuning_routes(
 
     def submit(fields: FineTuningFields, project_id: str) -> Job:
         refuse_what_is_not_there(fields)
-        base = _trainable(names, project_id, fields.model)
-        _require_training_file(find_file, project_id, fields.training_file)
+        parent = _parent(names, Registry(database, project_id), project_id, fields.model)
+        _require_file(find_file, project_id, fields.training_file, param="training_file")
+        if fields.validation_file:
+            _require_file(find_file, project_id, fields.validation_file, param="validation_file")
         job_id = new_job_id()
         config = recipe_for(
             fields,
             job_id=job_id,
-            base=base,
+            base=parent.base if parent else names.base,
+            parent=parent,
             default_recipe=jobs.dpo_recipe if method_type(fields) == "dpo" else jobs.recipe,
             default_length=engine.max_model_len,
         )
@@ -115,6 +121,11 @@ def fine_tuning_routes(
             config=config.model_dump(mode="json"),
             max_active=jobs.max_active_per_project,
         )
+
+    async def shown(job: Job) -> dict[str, Any]:
+        if job.state not in ("running", "publishing"):
+            return job_object(job)
+        return job_object(job, estimated_finish=await run_in_threadpool(estimated_finish, database, job))
 
     @router.post(_JOBS)
     async def create_job(
@@ -139,16 +150,16 @@ def fine_tuning_routes(
         }
         list_page = JobRequests(database, key.project_id).list
         page = await run_in_threadpool(list_page, after=asked.after, limit=asked.limit, metadata=wanted)
-        return {"object": "list", "data": [job_object(job) for job in page.items], "has_more": page.has_more}
+        return {"object": "list", "data": [await shown(job) for job in page.items], "has_more": page.has_more}
 
     @router.get(_JOBS + "/{job_id}")
     async def retrieve_job(job_id: str, key: ApiKey = Depends(authenticate.needs("read"))) -> dict[str, Any]:  # noqa: B008
-        return job_object(await run_in_threadpool(JobRequests(database, key.project_id).job, job_id))
+        return await shown(await run_in_threadpool(JobRequests(database, key.project_id).job, job_id))
 
     async def want(request: Request, job_id: str, wanted: WantedState, key: ApiKey) -> dict[str, Any]:
         job = await run_in_threadpool(JobRequests(database, key.project_id).want, job_id, wanted)
         await audit(request, key, f"fine_tuning.job.{_SAID[wanted]}", job.id)
-        return job_object(job)
+        return await shown(job)
 
     @router.post(_JOBS + "/{job_id}/cancel")
     async def cancel_job(
@@ -188,49 +199,48 @@ def fine_tuning_routes(
 
     @router.get(_JOBS + "/{job_id}/checkpoints")
     async def list_checkpoints(
+        request: Request,
         job_id: str,
         key: ApiKey = Depends(authenticate.needs("read")),  # noqa: B008
     ) -> dict[str, Any]:
-        # A checkpoint of the API is a model that answers; ours are the state of a run, of which nothing is served.
-        await run_in_threadpool(JobRequests(database, key.project_id).job, job_id)
-        return page_object([], has_more=False)
+        asked = read_page(request, PageFields)
+        shown, has_more = await run_in_threadpool(
+            checkpoint_page, database, key.project_id, job_id, after=asked.after, limit=asked.limit
+        )
+        return page_object(shown, has_more=has_more)
 
     return router
 
 
-def _trainable(names: Names, project_id: str, model: str) -> str:
+def _parent(names: Names, registry: Registry, project_id: str, model: str) -> ModelVersion | None:
+    """The version that a model's name stands for; None where it stands for the base."""
     named = names.resolve(project_id, model)
-    if named.kind != "base":
-        raise ConfigError(
-            f"'{model}' is a tuned version or an alias. Training goes on from a base only: use '{names.base}'.",
-            param="model",
-            code="model_not_available",
-        )
-    return named.model
+    return None if named.model == names.base else registry.version(named.model)
 
 
-def _require_training_file(find_file: FindFile, project_id: str, file_id: str) -> None:
+def _require_file(find_file: FindFile, project_id: str, file_id: str, *, param: str) -> None:
     try:
         file = find_file(project_id, file_id)
     except NotFoundError as error:
         raise ConfigError(
             f"File '{file_id}' does not exist. Upload it with POST /v1/files, purpose 'fine-tune'.",
-            param="training_file",
-            code="invalid_training_file",
+            param=param,
+            code=f"invalid_{param}",
         ) from error
     if file.purpose != "fine-tune":
         raise ConfigError(
             f"File '{file_id}' has the purpose '{file.purpose}'. Upload it again with purpose 'fine-tune'.",
-            param="training_file",
-            code="invalid_training_file",
+            param=param,
+            code=f"invalid_{param}",
         )
 
 
-def job_object(job: Job) -> dict[str, Any]:
+def job_object(job: Job, *, estimated_finish: int | None = None) -> dict[str, Any]:
     """A job as the OpenAI API shows it.
 
     Args:
         job: the job.
+        estimated_finish: when it will end, as far as one can tell.
 
     Returns:
         The JSON object; `publishing`, which the API does not know, is still `running`.
@@ -248,7 +258,7 @@ def job_object(job: Job) -> dict[str, Any]:
         "organization_id": job.project_id,
         "status": "running" if job.state == "publishing" else job.state,
         "training_file": request.get("training_file"),
-        "validation_file": None,
+        "validation_file": request.get("validation_file"),
         "hyperparameters": hyperparameters,
         # Requests that were kept before there was a choice name no method.
         "method": request.get("method")
@@ -256,7 +266,7 @@ def job_object(job: Job) -> dict[str, Any]:
         "trained_tokens": job.trained_tokens,
         "result_files": list(job.result_files),
         "seed": job.config["seed"],
-        "estimated_finish": None,
+        "estimated_finish": estimated_finish,
         "integrations": [],
         "metadata": request.get("metadata") or {},
         "error": error if job.error else None,

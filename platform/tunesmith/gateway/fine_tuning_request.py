@@ -1,6 +1,7 @@
 """From a fine-tuning request of the OpenAI API to a recipe.
 
-model, training_file            -> model, data.path
+model                           -> model; of a version, method.start_from and the shape of its adapter
+training_file, validation_file  -> data.path, validation.path
 method.type                     -> objective.type: supervised is sft
 method.<type>.hyperparameters: n_epochs, batch_size, learning_rate_multiplier, beta
                                 -> num_epochs, global_batch_size, times learning_rate, objective.beta
@@ -22,6 +23,8 @@ from tunesmith.config.recipe import load_recipe
 from tunesmith.config.serve import EngineConfig
 from tunesmith.config.train import LoraConfig, TrainConfig
 from tunesmith.errors import ConfigError
+from tunesmith.records import ModelVersion
+from tunesmith.train.start import shape_of
 
 _PREFIX = "tunesmith."
 _OPEN = frozenset(
@@ -51,6 +54,7 @@ _OPEN = frozenset(
         "resources.num_workers",
         "schedule",
         "sequence_length",
+        "validation.every_steps",
         "warmup_steps",
         "weight_decay",
         "zero_stage",
@@ -129,11 +133,11 @@ class FineTuningFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     model: str = Field(min_length=1)
-    """The base."""
+    """The base, or a version that training goes on from."""
     training_file: str = Field(min_length=1)
     """Id of an uploaded file of purpose `fine-tune`."""
     validation_file: str | None = None
-    """Not measured yet: refused."""
+    """Id of another one: the job is measured on it, and learns nothing from it."""
     suffix: str | None = Field(None, min_length=1, max_length=64)
     """Fourth part of the version's name."""
     seed: int | None = Field(None, ge=0, le=2147483647)
@@ -213,13 +217,6 @@ def refuse_what_is_not_there(fields: FineTuningFields) -> None:
             "hyperparameters is the older place of those of supervised fine-tuning. Use method.dpo.hyperparameters.",
             param="hyperparameters",
         )
-    if fields.validation_file:
-        raise ConfigError(
-            "A validation file cannot be measured during training yet. Leave validation_file out, and compare with "
-            "`tunesmith evaluate`.",
-            param="validation_file",
-            code="unsupported_parameter",
-        )
     if fields.integrations:
         raise ConfigError(
             "Integrations are not supported: nothing leaves this platform. GET the job's events instead.",
@@ -229,7 +226,13 @@ def refuse_what_is_not_there(fields: FineTuningFields) -> None:
 
 
 def recipe_for(
-    fields: FineTuningFields, *, job_id: str, base: str, default_recipe: str, default_length: int
+    fields: FineTuningFields,
+    *,
+    job_id: str,
+    base: str,
+    default_recipe: str,
+    default_length: int,
+    parent: ModelVersion | None = None,
 ) -> TrainConfig:
     """Make the recipe of a job.
 
@@ -239,6 +242,7 @@ def recipe_for(
         base: the base model that the request's `model` stands for.
         default_recipe: recipe to lay the request over, that of its method.
         default_length: most tokens of a row where the request says nothing of it.
+        parent: the version that the request's `model` names, if it names one: training goes on from it.
 
     Returns:
         The recipe, checked.
@@ -263,12 +267,27 @@ def recipe_for(
         "model": base,
         "suffix": slug(fields.suffix) if fields.suffix else _DEFAULT_SUFFIX,
         "data": {"type": "file", "path": fields.training_file},
+        **(_from_parent(fields, parent) if parent else {}),
     }
     if fields.seed is not None:
         chosen["seed"] = fields.seed
+    if fields.validation_file:
+        chosen["validation.path"] = fields.validation_file
     config = load_recipe(recipe, TrainConfig, fields=chosen)
     _require_adapter(config)
     return config
+
+
+def _from_parent(fields: FineTuningFields, parent: ModelVersion) -> dict[str, Any]:
+    shape = {f"method.{name}": value for name, value in shape_of(parent).items()}
+    for path in _extras(fields):
+        if path in shape:
+            raise ConfigError(
+                f"'{path}' cannot be set where training goes on from a version: the adapter of {parent.name} has "
+                f"{shape[path]}. Leave it out, or train on '{parent.base}'.",
+                param=f"tunesmith.set.{path}",
+            )
+    return {**shape, "method.start_from": parent.name}
 
 
 def _require_objective(fields: FineTuningFields, recipe: str, plain: TrainConfig) -> None:

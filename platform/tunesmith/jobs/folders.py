@@ -3,7 +3,7 @@
 projects/<project>/jobs/<job id>/
     prepared/<hash>/    its rows, packed
     data/<file id>      what the job was given: its own, whatever becomes of the uploaded file
-    attempt-0001/       events.jsonl, worker-0.log, checkpoint-50/, export/
+    attempt-0001/       events.jsonl, worker-0.log, checkpoint-50/, adapter-at-50/, export/
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ PREPARED = "prepared"
 """Folder of its rows, packed."""
 ADAPTER = "adapter"
 """The trained adapter, in an attempt's folder, where it is to be merged into its base."""
+ADAPTER_AT = "adapter-at-"
+"""Folder in the attempt's folder with the adapter of a checkpoint; the step follows."""
 EXPORT = "export"
 """Folder in the attempt's folder where the workers leave the trained weights."""
 

@@ -23,7 +23,8 @@ class AttemptOrder:
         project_id: whose job it is.
         fence: number of the attempt.
         config: the resolved recipe.
-        files: where below the home's `objects/` each file lies that the recipe names by its id.
+        files: where below the home's `objects/` each file lies that the recipe names by its id, and the folder of a
+            version that it names.
     """
 
     job_id: str

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select, update
@@ -36,6 +36,7 @@ class Published:
 
     Attributes:
         name: the version's name, still hidden.
+        checkpoints: names of versions on the way there, by step, still hidden too.
         trained_tokens: tokens that passed through the model.
         result_files: ids of the files that tell of it.
     """
@@ -43,6 +44,7 @@ class Published:
     name: str
     trained_tokens: int
     result_files: tuple[str, ...]
+    checkpoints: Mapping[int, str] = field(default_factory=dict)
 
 
 class JobQueue:
@@ -227,13 +229,18 @@ class JobQueue:
         with self._held(job) as (session, row):
             if row.wanted == "cancelled":
                 raise _changed(job, "it is wanted cancelled now")
-            version = session.get(ModelVersionRow, made.name)
-            if version is not None:
-                version.hidden = False
+            for name in (*made.checkpoints.values(), made.name):
+                version = session.get(ModelVersionRow, name)
+                if version is not None:
+                    version.hidden = False
             row.model, row.error, row.error_code, row.error_param = made.name, None, None, None
             row.trained_tokens, row.result_files = made.trained_tokens, list(made.result_files)
+            kept = [
+                Told(f"Checkpoint of step {step} answers as {name}")
+                for step, name in made.checkpoints.items()
+            ]
             ready = Told(f"New fine-tuned model created: {made.name}")
-            tell(session, row, [ready, Told("The job has successfully completed")])
+            tell(session, row, [*kept, ready, Told("The job has successfully completed")])
             finish(session, row, "succeeded")
 
     def keep_handle(self, job: Job, handle: Mapping[str, Any]) -> None:

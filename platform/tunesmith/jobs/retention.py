@@ -1,7 +1,8 @@
 """What a job leaves on the disk when it has ended: its story stays, what only its run needed goes.
 
     stays   events.jsonl, worker-0.log, driver.log, order.json of each attempt; the loss curve; the version's own folder
-    goes    data/, prepared/, checkpoints of optimizers, the export (a copy of it is the version)
+    goes    data/, prepared/, checkpoints with their optimizers, the export and the adapters of named checkpoints
+            (copies of them are the versions)
 
 Runs of the command line are left alone: under their name they may be gone on with.
 """
@@ -16,13 +17,19 @@ from sqlalchemy import select, update
 
 from tunesmith.config.home import Home
 from tunesmith.errors import StorageError
-from tunesmith.jobs.folders import DATA, EXPORT, PREPARED, job_folder
+from tunesmith.jobs.folders import ADAPTER_AT, DATA, EXPORT, PREPARED, job_folder
 from tunesmith.jobs.rows import to_job
 from tunesmith.records import FINAL_STATES
 from tunesmith.stores.database import Database, JobRow
 
 _MOST_AT_ONCE = 100
-_NO_LONGER_NEEDED = (DATA, PREPARED, "attempt-*/checkpoint-*", f"attempt-*/{EXPORT}")
+_NO_LONGER_NEEDED = (
+    DATA,
+    PREPARED,
+    "attempt-*/checkpoint-*",
+    f"attempt-*/{ADAPTER_AT}*",
+    f"attempt-*/{EXPORT}",
+)
 
 
 def tidy_ended_jobs(database: Database, home: Home, *, after_seconds: float) -> int:

@@ -179,4 +179,5 @@ def to_job(row: JobRow) -> Job:
         error_param=row.error_param,
         trained_tokens=row.trained_tokens,
         result_files=tuple(row.result_files or ()),
+        num_steps=row.num_steps,
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +149,8 @@ class JobStore:
             if not record_step(session, metric, row.project_id):
                 return None
             session.get_one(AttemptRow, (row.id, source)).made_progress = True
+        if event["type"] == "prepared":
+            row.num_steps = event.get("num_steps")
         return tell_of(event)
 
     def set_state(
@@ -242,11 +244,12 @@ class JobStore:
                 for row in session.scalars(query)
             ]
 
-    def metrics(self, job_id: str) -> list[StepMetrics]:
+    def metrics(self, job_id: str, *, steps: Collection[int] | None = None) -> list[StepMetrics]:
         """The loss curve: one entry a step, in order.
 
         Args:
             job_id: the job.
+            steps: only these; None: all.
 
         Returns:
             What was measured last at each step.
@@ -254,6 +257,8 @@ class JobStore:
         query = (
             select(MetricRow).filter_by(job_id=job_id, project_id=self._project_id).order_by(MetricRow.step)
         )
+        if steps is not None:
+            query = query.where(MetricRow.step.in_(steps))
         with self._database.session() as session:
             return [
                 StepMetrics(row.job_id, row.step, row.fence, row.values) for row in session.scalars(query)

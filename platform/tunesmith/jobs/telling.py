@@ -54,6 +54,8 @@ def tell_of(event: Mapping[str, Any]) -> Told | None:
                 f"Training data packed: {event['num_examples']} examples, {event['num_tokens']} tokens, "
                 f"{event['num_steps']} steps"
             )
+            if measured_on := event.get("num_validation_examples"):
+                message += f"; measured on {measured_on} examples"
             return Told(message, created_at=at)
         case "waiting":
             return Told(f"Waiting for {event['message']}", created_at=at)
@@ -64,7 +66,8 @@ def tell_of(event: Mapping[str, Any]) -> Told | None:
         case "engine":
             return Told(_engine(event), created_at=at)
         case "step":
-            return Told(_step(event), type="metrics", data=_metrics(event), created_at=at)
+            data = {"step": event["step"], **shown_metrics(event["values"])}
+            return Told(_step(event), type="metrics", data=data, created_at=at)
         case "checkpoint":
             return Told(f"Checkpoint created at step {event['step']}", created_at=at)
         case "failed":
@@ -81,9 +84,28 @@ def _engine(event: Mapping[str, Any]) -> str:
 
 
 def _step(event: Mapping[str, Any]) -> str:
-    return f"Step {event['step']}: training loss={event['values']['loss']:.4f}"
+    values = event["values"]
+    said = f"Step {event['step']}: training loss={values['loss']:.4f}"
+    return f"{said}, validation loss={values['valid_loss']:.4f}" if "valid_loss" in values else said
 
 
-def _metrics(event: Mapping[str, Any]) -> dict[str, Any]:
-    values = {name: value for name, value in event["values"].items() if name != "loss"}
-    return {"step": event["step"], "train_loss": event["values"]["loss"], **values}
+_SHOWN = {
+    "loss": "train_loss",
+    "mean_token_accuracy": "train_mean_token_accuracy",
+    "valid_loss": "valid_loss",
+    "valid_mean_token_accuracy": "valid_mean_token_accuracy",
+}
+"""The OpenAI API's names of what is measured at a step, in its order."""
+
+
+def shown_metrics(values: Mapping[str, float]) -> dict[str, float]:
+    """What was measured at a step, by the names of the OpenAI API.
+
+    Args:
+        values: as the attempt noted them.
+
+    Returns:
+        First what that API has a name for; the rest under ours.
+    """
+    known = {name: values[ours] for ours, name in _SHOWN.items() if ours in values}
+    return known | {name: value for name, value in values.items() if name not in _SHOWN}

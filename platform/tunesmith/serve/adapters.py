@@ -1,7 +1,8 @@
 """From an adapter's name to its folder, at the moment a replica misses it.
 
 The registry makes a name visible after its files are complete, and a version never changes, so a folder
-that was found once may be kept for as long as the replica lives.
+that was found once may be kept for as long as the replica lives. One that another machine has made is pulled from the
+object store first.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from pathlib import Path
 
 from tunesmith.assets import same_base
 from tunesmith.config.home import Home
-from tunesmith.errors import ConfigError, ModelNotFoundError
-from tunesmith.records import ModelVersion
+from tunesmith.errors import ConfigError, ModelNotFoundError, NotFoundError
+from tunesmith.records import CHECKPOINT, ModelVersion
 from tunesmith.stores.database import Database
 from tunesmith.stores.registry import Registry
+from tunesmith.stores.version_folders import VersionFolders
 
 
 class RegisteredAdapters:
@@ -28,7 +30,7 @@ class RegisteredAdapters:
 
     def __init__(self, home: Home, *, base: str, max_rank: int) -> None:
         self._database = Database(home.database_url)
-        self._objects = home.objects
+        self._folders = VersionFolders(home)
         self._base = base
         self._max_rank = max_rank
 
@@ -36,7 +38,7 @@ class RegisteredAdapters:
         """Look up the folder of a registered adapter.
 
         Args:
-            name: `ft:<base>:<project>:<suffix>:<id>`.
+            name: `ft:<base>:<project>:<suffix>:<id>`, or that of a checkpoint of it.
 
         Returns:
             The folder with `adapter_config.json` and `adapter_model.safetensors`; None if no adapter of
@@ -44,11 +46,15 @@ class RegisteredAdapters:
 
         Raises:
             ConfigError: the adapter's rank is larger than the engine takes.
+            PlatformError: the object store does not give its files out now.
         """
         version = self._version(name)
         if version is None or version.kind != "adapter" or not same_base(version.base, self._base):
             return None
-        folder = self._objects / version.path
+        try:
+            folder = self._folders.find(version.path)
+        except NotFoundError:
+            return None
         # A pickled adapter (adapter_model.bin) runs code when it is loaded: it counts as missing.
         if not (folder / "adapter_model.safetensors").is_file():
             return None
@@ -56,7 +62,7 @@ class RegisteredAdapters:
         return folder
 
     def _version(self, name: str) -> ModelVersion | None:
-        parts = name.split(":")
+        parts = name.partition(CHECKPOINT)[0].split(":")
         if len(parts) != 5 or parts[0] != "ft":
             return None
         try:

@@ -296,6 +296,7 @@ class JobRow(Base):
     held_by: Mapped[str | None]
     held_until: Mapped[float | None]
     tidied_at: Mapped[int | None]
+    num_steps: Mapped[int | None]
 
 
 class JobEventRow(Base):
@@ -351,6 +352,7 @@ class ModelVersionRow(Base):
     path: Mapped[str]
     created_at: Mapped[int]
     job_id: Mapped[str] = mapped_column(unique=True)
+    """What made it: a job, of a checkpoint with its step behind it (`stores.registry`)."""
     lineage: Mapped[dict[str, Any]]
     deleted_at: Mapped[int | None]
     hidden: Mapped[bool] = mapped_column(default=False)

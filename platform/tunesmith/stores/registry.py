@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tunesmith.errors import ConflictError, ModelNotFoundError, NotFoundError
-from tunesmith.records import Alias, Lineage, ModelVersion, VersionKind
+from tunesmith.records import CHECKPOINT, Alias, Lineage, ModelVersion, VersionKind
 from tunesmith.stores.database import AliasMoveRow, AliasRow, Database, ModelVersionRow, lock_name
 
 ALIAS_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
@@ -35,7 +35,7 @@ class Registry:
         self._project_id = project_id
 
     def register(self, version: ModelVersion, *, hidden: bool = False) -> ModelVersion:
-        """Make a version visible under its name; a second call for the same job changes nothing.
+        """Make a version visible under its name; a second call for the same job and step changes nothing.
 
         Args:
             version: a version whose files are complete.
@@ -45,8 +45,9 @@ class Registry:
             The registered version: the one of the first call.
         """
         with self._database.session() as session:
-            lock_name(session, f"version of {version.lineage.job_id}")
-            row = session.scalar(select(ModelVersionRow).filter_by(job_id=version.lineage.job_id))
+            made_by = _made_by(version.lineage.job_id, version.step)
+            lock_name(session, f"version of {made_by}")
+            row = session.scalar(select(ModelVersionRow).filter_by(job_id=made_by))
             if row is None:
                 row = ModelVersionRow(
                     name=version.name,
@@ -55,7 +56,7 @@ class Registry:
                     kind=version.kind,
                     path=version.path,
                     created_at=version.created_at,
-                    job_id=version.lineage.job_id,
+                    job_id=made_by,
                     lineage=asdict(version.lineage),
                     hidden=hidden,
                 )
@@ -81,6 +82,21 @@ class Registry:
             rows = session.scalars(query.order_by(ModelVersionRow.created_at, ModelVersionRow.name))
             return [_to_version(row) for row in rows]
 
+    def checkpoints(self, job_id: str) -> list[ModelVersion]:
+        """The versions that a job left on its way, newest first; those that were deleted are not among them.
+
+        Args:
+            job_id: the job.
+
+        Returns:
+            Its named checkpoints.
+        """
+        query = select(ModelVersionRow).filter_by(project_id=self._project_id, deleted_at=None, hidden=False)
+        of_job = ModelVersionRow.job_id.startswith(_made_by(job_id, step=None) + CHECKPOINT, autoescape=True)
+        with self._database.session() as session:
+            found = [_to_version(row) for row in session.scalars(query.where(of_job))]
+        return sorted(found, key=lambda version: version.step or 0, reverse=True)
+
     def version(self, name: str, *, hidden: bool = False) -> ModelVersion:
         """Look up one version.
 
@@ -96,6 +112,24 @@ class Registry:
         """
         with self._database.session() as session:
             return _to_version(self._row(session, name, hidden=hidden))
+
+    def path(self, name: str) -> str:
+        """Where the files of a version lie, also of a deleted one: what goes on from it goes on.
+
+        Args:
+            name: its full name.
+
+        Returns:
+            Its folder, relative to the object store.
+
+        Raises:
+            ModelNotFoundError: the project has never had such a version.
+        """
+        with self._database.session() as session:
+            row = session.get(ModelVersionRow, name)
+            if row is None or row.project_id != self._project_id:
+                raise ModelNotFoundError(f'Model "{name}" is not registered.', param="model")
+            return row.path
 
     def delete(self, name: str) -> None:
         """Take a version's name away. Its row stays for the lineage, its files stay until a sweep removes them.
@@ -264,6 +298,11 @@ def no_alias(name: str) -> NotFoundError:
         param="name",
         code="alias_not_found",
     )
+
+
+def _made_by(job_id: str, step: int | None) -> str:
+    """What a version is registered once for: a job, or a step of it."""
+    return job_id if step is None else f"{job_id}{CHECKPOINT}{step}"
 
 
 def _to_version(row: ModelVersionRow) -> ModelVersion:

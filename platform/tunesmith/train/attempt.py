@@ -23,13 +23,16 @@ from tunesmith.jobs.events import append_event, read_events
 from tunesmith.jobs.folders import EXPORT, PREPARED, attempt_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.order import AttemptOrder, read_order
+from tunesmith.stores.version_folders import VersionFolders
 from tunesmith.train.base import hash_tokenizer, settle_base
 from tunesmith.train.cluster import TOO_SMALL
 from tunesmith.train.fit import fit
+from tunesmith.train.named import named_adapters
 from tunesmith.train.prepare import Prepared, prepare
 from tunesmith.train.proof import write_proof
 from tunesmith.train.run import fingerprint_of
 from tunesmith.train.spec import LoopSpec
+from tunesmith.train.start import located, parent_of
 from tunesmith.train.steps import num_steps
 
 Note = Callable[..., None]
@@ -56,18 +59,19 @@ def run_attempt(folder: Path, *, home: Home) -> None:
             "prepared",
             num_examples=prepared.num_examples,
             num_tokens=prepared.num_tokens,
+            num_validation_examples=prepared.num_validation_examples,
             num_rows=prepared.num_rows,
             num_steps=steps,
             data_hash=data_hash,
         )
         spec = LoopSpec(config, prepared, folder, steps)
         fit(spec, home=home, job_id=order.job_id, take_in=_Failures(folder, order).look)
-        write_proof(config, folder / EXPORT)
+        write_proof(config, folder / EXPORT, named_adapters(folder.parent).values())
         note("ended", outcome="trained")
 
 
 def recipe_of(order: AttemptOrder, home: Home) -> TrainConfig:
-    """The recipe, with the file that it names by its id where the file lies.
+    """The recipe, with the files that it names by their ids, and a version that it goes on from, where they lie.
 
     Args:
         order: the order.
@@ -77,10 +81,18 @@ def recipe_of(order: AttemptOrder, home: Home) -> TrainConfig:
         The recipe.
     """
     config = TrainConfig.model_validate(order.config)
-    if not isinstance(config.data, FileDataConfig) or config.data.path not in order.files:
-        return config
-    path = str(home.objects / order.files[config.data.path])
-    return config.model_copy(update={"data": config.data.model_copy(update={"path": path})})
+
+    def path_of(named: str) -> dict[str, str]:
+        return {"path": str(home.objects / order.files[named]) if named in order.files else named}
+
+    changed: dict[str, Any] = {}
+    if isinstance(config.data, FileDataConfig):
+        changed["data"] = config.data.model_copy(update=path_of(config.data.path))
+    if config.validation:
+        changed["validation"] = config.validation.model_copy(update=path_of(config.validation.path))
+    config = config.model_copy(update=changed)
+    parent = parent_of(config)
+    return located(config, VersionFolders(home).find(order.files[parent])) if parent else config
 
 
 def _prepare(config: TrainConfig, data_hash: str, job_folder: Path) -> Prepared:

@@ -9,6 +9,7 @@ from tunesmith.config.train import TrainConfig
 from tunesmith.errors import TrainingError
 from tunesmith.records import Job, Lineage, StepMetrics
 from tunesmith.train.publish import base_name
+from tunesmith.train.start import parent_of
 
 
 def lineage_of(config: TrainConfig, job: Job, data_hash: str, curve: Sequence[StepMetrics]) -> Lineage:
@@ -34,6 +35,7 @@ def lineage_of(config: TrainConfig, job: Job, data_hash: str, curve: Sequence[St
         metrics=_final_metrics(job, curve),
         code_version=tunesmith.__version__,
         job_id=job.id,
+        parent=parent_of(config),
     )
 
 
@@ -51,6 +53,7 @@ def _final_metrics(job: Job, curve: Sequence[StepMetrics]) -> Mapping[str, float
         "tokens": last.values["tokens"],
         "tokens_per_second": round(last.values["tokens"] / seconds, 1) if seconds else 0.0,
         "seconds": round(seconds, 1),
+        **{name: value for name, value in last.values.items() if name.startswith("valid_")},
     }
 
 

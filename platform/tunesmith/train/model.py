@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from tunesmith.assets import model_source
@@ -15,6 +16,7 @@ from tunesmith.config.train import (
     TrainConfig,
 )
 from tunesmith.errors import ConfigError
+from tunesmith.train.start import parent_of
 
 
 def build_model(config: TrainConfig, tokenizer: Any) -> Any:
@@ -30,7 +32,12 @@ def build_model(config: TrainConfig, tokenizer: Any) -> Any:
     if isinstance(config.method, ScratchConfig):
         return new_llama(config.method, tokenizer)
     base = load_base(config)
-    return add_adapter(base, config.method) if isinstance(config.method, AdapterMethod) else base
+    if not isinstance(config.method, AdapterMethod):
+        return base
+    model = add_adapter(base, config.method)
+    if folder := parent_of(config):
+        load_start(model, folder)
+    return model
 
 
 def load_base(config: TrainConfig) -> Any:
@@ -121,6 +128,29 @@ def add_adapter(base: Any, method: AdapterMethod) -> Any:
 
     # ZeRO 3 gathers parameters of one dtype: the adapter keeps the base's, its optimizer states are float32.
     return peft.get_peft_model(base, adapter_settings(method), autocast_adapter_dtype=False)
+
+
+def load_start(model: Any, folder: str) -> None:
+    """Load the weights of an adapter into a model that has one of the same shape.
+
+    Args:
+        model: a PEFT model; changed in place.
+        folder: where the adapter lies; safetensors only.
+
+    Raises:
+        ConfigError: it has other layers than the model's.
+    """
+    import peft
+    from safetensors.torch import load_file
+
+    loaded = peft.set_peft_model_state_dict(model, load_file(Path(folder) / "adapter_model.safetensors"))
+    missing = [name for name in loaded.missing_keys if "lora_" in name]
+    if missing or loaded.unexpected_keys:
+        raise ConfigError(
+            f"The adapter in {folder} has other layers than the recipe's: {len(missing)} are not in it, "
+            f"{len(loaded.unexpected_keys)} are too many. Use its own method.target_modules and method.layers.",
+            param="method.start_from",
+        )
 
 
 def adapter_settings(method: AdapterMethod) -> Any:

@@ -3,6 +3,7 @@
 prepared/<fingerprint>/
   tokenizer/       the tokenizer, as it is served
   rows.arrow       of each row input_ids, labels and position_ids; for dpo prompt_ids, chosen_ids, rejected_ids
+  validation.arrow the same of what the run is measured on, where it names something
   prepared.json    what is in there
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.config.train import TrainConfig
+from tunesmith.datasets.sources import load_validation
 from tunesmith.errors import StorageError
 from tunesmith.records import Example, Preference
 from tunesmith.stores.atomic import sync_tree, write_atomic
@@ -42,6 +44,7 @@ class Prepared:
         num_tokens: tokens in all rows, padding not counted.
         num_loss_tokens: those that count in the loss.
         vocabulary_size: tokens of the tokenizer.
+        num_validation_examples: what the run is measured on, of which it learns nothing.
     """
 
     folder: str
@@ -50,11 +53,17 @@ class Prepared:
     num_tokens: int
     num_loss_tokens: int
     vocabulary_size: int
+    num_validation_examples: int = 0
 
     @property
     def rows_file(self) -> Path:
         """Arrow stream of the rows."""
         return Path(self.folder) / "rows.arrow"
+
+    @property
+    def validation_file(self) -> Path:
+        """Arrow stream of the rows that the run is measured on."""
+        return Path(self.folder) / "validation.arrow"
 
     @property
     def tokenizer_folder(self) -> Path:
@@ -100,19 +109,22 @@ def prepare(
     if (folder / _SUMMARY).exists() and not fresh:
         summary = json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
         return Prepared(**{**summary, "folder": str(folder)})
-    loaded = load()
-    examples = [item for item in loaded if isinstance(item, Example)]
-    preferences = [item for item in loaded if isinstance(item, Preference)]
-    tokenizer = make_tokenizer(config, examples)
+    loaded, measured_on = load(), load_validation(config)
+    tokenizer = make_tokenizer(config, [item for item in loaded if isinstance(item, Example)])
     check_base(config)
-    if preferences:
-        table = _table_of_pairs(config, preferences, tokenizer)
-    else:
-        table = _table_of_rows(config, examples, tokenizer)
+    table = _table_of(config, loaded, tokenizer)
+    validation = _table_of(config, measured_on, tokenizer) if measured_on else None
     try:
-        return _save(table, tokenizer, folder)
+        return _save(table, validation, tokenizer, folder)
     except OSError as error:
         raise StorageError(f"{folder} cannot be written: {error.strerror}. Free some disk space.") from error
+
+
+def _table_of(config: TrainConfig, items: Sequence[Example] | Sequence[Preference], tokenizer: Any) -> _Table:
+    preferences = [item for item in items if isinstance(item, Preference)]
+    if preferences:
+        return _table_of_pairs(config, preferences, tokenizer)
+    return _table_of_rows(config, [item for item in items if isinstance(item, Example)], tokenizer)
 
 
 def _table_of_rows(config: TrainConfig, examples: Sequence[Example], tokenizer: Any) -> _Table:
@@ -139,7 +151,7 @@ def _table_of_pairs(config: TrainConfig, preferences: Sequence[Preference], toke
     )
 
 
-def _save(table: _Table, tokenizer: Any, folder: Path) -> Prepared:
+def _save(table: _Table, validation: _Table | None, tokenizer: Any, folder: Path) -> Prepared:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     tokenizer.save_pretrained(folder / "tokenizer")
@@ -150,7 +162,10 @@ def _save(table: _Table, tokenizer: Any, folder: Path) -> Prepared:
         num_tokens=table.num_tokens,
         num_loss_tokens=table.num_loss_tokens,
         vocabulary_size=len(tokenizer),
+        num_validation_examples=validation.num_examples if validation else 0,
     )
+    if validation:
+        _write_rows(prepared.validation_file, validation)
     # The summary comes last, in one step, when all else is on the disk: a folder that has one is complete.
     sync_tree(folder)
     write_atomic(folder / _SUMMARY, json.dumps(asdict(prepared)))

@@ -8,7 +8,8 @@ are as good as equal, rounding decides, and two right programs may differ.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ from tunesmith.jobs.folders import PROOF
 from tunesmith.records import Message
 
 NUM_PROMPTS = 3
+NUM_PROMPTS_OF_CHECKPOINT = 1
 NUM_TOKENS = 16
 _MOST_PROMPT_TOKENS = 1024
 """A longer prompt would prove no more, and costs a machine without a GPU minutes."""
@@ -47,20 +49,31 @@ class Said:
     margins: tuple[float, ...]
 
 
-def write_proof(config: TrainConfig, export: Path) -> None:
-    """Say a few things with what was exported, and write them beside it.
+def write_proof(config: TrainConfig, export: Path, checkpoints: Iterable[Path] = ()) -> None:
+    """Say a few things with what was exported, and write them beside it; the same with adapters of checkpoints.
 
     Args:
         config: the recipe.
         export: the exported weights with their tokenizer.
+        checkpoints: adapters of the same run; one prompt each.
     """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(export)
-    model = _load(config, export)
     most = max(_FEWEST_SERVED, min(config.sequence_length, _MOST_PROMPT_TOKENS)) - NUM_TOKENS
-    said = [_say(model, tokenizer, fitted(tokenizer, prompt, most)) for prompt in _prompts(config)]
-    (export / PROOF).write_text(json.dumps([asdict(each) for each in said]), encoding="utf-8")
+    prompts = [fitted(tokenizer, prompt, most) for prompt in _prompts(config)]
+    base = _load(config, export)
+    _write(base, export, prompts, tokenizer, adapted=config.method.registers == "adapter")
+    for folder in checkpoints:
+        _write(base, folder, prompts[:NUM_PROMPTS_OF_CHECKPOINT], tokenizer, adapted=True)
+
+
+def _write(
+    base: Any, folder: Path, prompts: Sequence[Sequence[Message]], tokenizer: Any, *, adapted: bool
+) -> None:
+    with _speaking(base, folder if adapted else None) as model:
+        said = [_say(model, tokenizer, prompt) for prompt in prompts]
+    (folder / PROOF).write_text(json.dumps([asdict(each) for each in said]), encoding="utf-8")
 
 
 def _prompts(config: TrainConfig) -> Iterator[Sequence[Message]]:
@@ -103,18 +116,28 @@ def _load(config: TrainConfig, export: Path) -> Any:
     from transformers import AutoModelForCausalLM
 
     adapted = config.method.registers == "adapter"
-    model = AutoModelForCausalLM.from_pretrained(
+    return AutoModelForCausalLM.from_pretrained(
         model_source(config.model) if adapted else export,
         dtype=torch.float32,  # rounds least: what it says is what the weights say
         use_safetensors=True,
         trust_remote_code=False,
         device_map="auto" if config.resources.gpus_per_worker and torch.cuda.is_available() else None,
     )
-    if adapted:
-        import peft
 
-        model = peft.PeftModel.from_pretrained(model, str(export))
-    return model.eval()
+
+@contextmanager
+def _speaking(base: Any, adapter: Path | None) -> Iterator[Any]:
+    """The base with an adapter on it, and without it again afterwards: it is loaded once, however many there are."""
+    if adapter is None:
+        yield base.eval()
+        return
+    import peft
+
+    model = peft.PeftModel.from_pretrained(base, str(adapter))
+    try:
+        yield model.eval()
+    finally:
+        model.unload()
 
 
 def _say(model: Any, tokenizer: Any, prompt: Sequence[Message]) -> Said:

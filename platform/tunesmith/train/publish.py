@@ -16,29 +16,31 @@ from tunesmith.assets import canonical_base
 from tunesmith.config.home import Home
 from tunesmith.config.train import ScratchConfig, TrainConfig
 from tunesmith.errors import StorageError
-from tunesmith.records import Job, Lineage, ModelVersion
+from tunesmith.records import CHECKPOINT, Job, Lineage, ModelVersion
 from tunesmith.stores.atomic import sync, sync_tree
 from tunesmith.stores.registry import Registry
+from tunesmith.stores.version_folders import MANIFEST, VersionFolders
 
-MANIFEST = "manifest.json"
 _SECONDS_TO_PUBLISH = 3600.0
 """A folder that is older and still not whole is nobody's."""
 _NAME_DIGITS = 10
 """Of the job's id: a million versions of one suffix meet with a chance of a half."""
 
 
-def version_name(config: TrainConfig, job: Job) -> str:
+def version_name(config: TrainConfig, job: Job, step: int | None = None) -> str:
     """Name of the version that a job makes: `ft:<base>:<project>:<suffix>:<10 hex>`.
 
     Args:
         config: the recipe.
         job: the job.
+        step: of a checkpoint, its step, which stands behind it: `...:ckpt-step-50`.
 
     Returns:
         The same name whenever it is asked.
     """
     base = Path(base_name(config)).name
-    return f"ft:{base}:{job.project_id}:{config.suffix or config.name}:{_hex(job)[:_NAME_DIGITS]}"
+    name = f"ft:{base}:{job.project_id}:{config.suffix or config.name}:{_hex(job)[:_NAME_DIGITS]}"
+    return name if step is None else f"{name}{CHECKPOINT}{step}"
 
 
 def base_name(config: TrainConfig) -> str:
@@ -63,9 +65,12 @@ def publish(
     lineage: Lineage,
     home: Home,
     registry: Registry,
+    step: int | None = None,
     hidden: bool = False,
 ) -> ModelVersion:
-    """Put the weights into a folder of their own and register them; again for the same job changes nothing.
+    """Put the weights into a folder of their own, here and in a bucket if the object store is one, and register them.
+
+    Again for the same job changes nothing.
 
     Args:
         export: safetensors and JSON as the workers left them.
@@ -74,17 +79,18 @@ def publish(
         lineage: where the version comes from.
         home: the installation.
         registry: the project's registry.
+        step: of a checkpoint, its step.
         hidden: engines may load it, but its name waits for its proof.
 
     Returns:
         The registered version.
 
     Raises:
-        StorageError: the folder cannot be written.
+        StorageError: the folder, or the bucket of the object store, cannot be written.
     """
-    key = f"projects/{job.project_id}/models/{_hex(job)}"
+    key = f"projects/{job.project_id}/models/{_hex(job)}" + (f"-step-{step}" if step is not None else "")
     version = ModelVersion(
-        name=version_name(config, job),
+        name=version_name(config, job, step),
         project_id=job.project_id,
         base=base_name(config),
         kind=config.method.registers,
@@ -98,6 +104,7 @@ def publish(
         raise StorageError(
             f"{home.objects / key} cannot be written: {_reason(error)}. Free some disk space."
         ) from error
+    VersionFolders(home).push(key)
     return registry.register(version, hidden=hidden)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
-from tunesmith.datasets.sources import hash_data, load_data
+from tunesmith.datasets.sources import hash_data, hash_validation, load_data
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError
 from tunesmith.jobs.folders import EXPORT, attempt_folder, job_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
@@ -20,17 +20,25 @@ from tunesmith.jobs.store import JobStore
 from tunesmith.records import DEFAULT_PROJECT, Job, ModelVersion
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
+from tunesmith.stores.version_folders import VersionFolders
 from tunesmith.train.base import hash_tokenizer, settle_base
+from tunesmith.train.checkpoint_versions import publish_checkpoints
 from tunesmith.train.fit import fit
 from tunesmith.train.follow import Follower, Watcher
 from tunesmith.train.lineage import lineage_of
 from tunesmith.train.prepare import Prepared, prepare
 from tunesmith.train.publish import publish
 from tunesmith.train.spec import LoopSpec
+from tunesmith.train.start import located, parent_of, with_shape
 from tunesmith.train.steps import num_steps
 
 # How a run is watched and kept may change between two starts of the same run; what it computes may not.
-_NOT_IN_FINGERPRINT = {"checkpoint_every_steps", "num_checkpoints_kept", "resources.max_failures"}
+_NOT_IN_FINGERPRINT = {
+    "checkpoint_every_steps",
+    "num_checkpoints_kept",
+    "num_checkpoints_named",
+    "resources.max_failures",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +71,9 @@ def run_training(config: TrainConfig, *, home: Home, watcher: Watcher, fresh: bo
     Raises:
         PlatformError: bad data, a missing model, a full disk, or workers that failed too often.
     """
-    config = settle_base(config)
     database = open_home_database(home)
     jobs, registry = JobStore(database, DEFAULT_PROJECT), Registry(database, DEFAULT_PROJECT)
+    config = with_shape(settle_base(config), registry.version)
     with hold_name(lock_folder(home), config.name):
         data_hash = hash_data(config.data)
         fingerprint = fingerprint_of(config, data_hash, hash_tokenizer(config))
@@ -77,10 +85,21 @@ def run_training(config: TrainConfig, *, home: Home, watcher: Watcher, fresh: bo
             config.name, fingerprint=fingerprint, config=config.model_dump(mode="json"), fresh=fresh
         )
         with _told_to_job(jobs, job):
-            export = _train(config, prepared, job, jobs, home, watcher)
+            export = _train(config, prepared, job, jobs, registry, home, watcher)
             jobs.set_state(job.id, job.fence, "publishing")
-            lineage = lineage_of(config, job, data_hash, jobs.metrics(job.id))
+            curve = jobs.metrics(job.id)
+            lineage = lineage_of(config, job, data_hash, curve)
             version = publish(export, config=config, job=job, lineage=lineage, home=home, registry=registry)
+            for _ in publish_checkpoints(
+                export.parent.parent,
+                config=config,
+                job=job,
+                data_hash=data_hash,
+                curve=curve,
+                home=home,
+                registry=registry,
+            ):
+                pass
             job = jobs.set_state(job.id, job.fence, "succeeded", model=version.name)
             return TrainResult(version, job, trained=True)
 
@@ -95,6 +114,9 @@ def fingerprint_of(config: TrainConfig, data_hash: str, tokenizer_hash: str) -> 
 
     Returns:
         SHA-256, hex.
+
+    Raises:
+        DataError: the validation file cannot be read.
     """
     document = config.model_dump(mode="json")
     for path in _NOT_IN_FINGERPRINT:
@@ -104,6 +126,12 @@ def fingerprint_of(config: TrainConfig, data_hash: str, tokenizer_hash: str) -> 
             target = target[key]
         del target[leaf]
     parts = [document, data_hash, tokenizer_hash]
+    if parent_of(config) is None:
+        document["method"].pop("start_from", None)
+    if config.validation is None:
+        del document["validation"]  # runs of earlier releases knew of none, and go on
+    else:
+        parts.append(hash_validation(config))
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -117,14 +145,26 @@ def _prepare(config: TrainConfig, home: Home, fingerprint: str, watcher: Watcher
     return prepared
 
 
+def _for_workers(config: TrainConfig, home: Home, registry: Registry) -> TrainConfig:
+    parent = parent_of(config)
+    return located(config, VersionFolders(home).find(registry.path(parent))) if parent else config
+
+
 def _train(
-    config: TrainConfig, prepared: Prepared, job: Job, jobs: JobStore, home: Home, watcher: Watcher
+    config: TrainConfig,
+    prepared: Prepared,
+    job: Job,
+    jobs: JobStore,
+    registry: Registry,
+    home: Home,
+    watcher: Watcher,
 ) -> Path:
     follower = Follower(jobs, job, job_folder(home, job), watcher)
     follower.take_in_earlier()
     folder = attempt_folder(job_folder(home, job), job.fence)
     folder.mkdir(parents=True, exist_ok=True)
-    spec = LoopSpec(config, prepared, folder, num_steps(config, num_rows=prepared.num_rows))
+    steps = num_steps(config, num_rows=prepared.num_rows)
+    spec = LoopSpec(_for_workers(config, home, registry), prepared, folder, steps)
     watcher.event({"type": "starting", "job": job, "folder": folder})
     fit(spec, home=home, job_id=job.id, take_in=follower.take_in)
     return folder / EXPORT

@@ -21,7 +21,10 @@ from tunesmith.errors import TrainingError
 from tunesmith.jobs.events import append_event
 from tunesmith.train.checkpoint import prune, seal, storage_errors
 from tunesmith.train.model import adapter_settings, build_model, load_base
+from tunesmith.train.named import keep_adapter, num_named
 from tunesmith.train.pack import IGNORED
+from tunesmith.train.start import parent_of
+from tunesmith.train.validation import measure_tokens
 from tunesmith.train.zero import zero_config
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ _TOLD = {
     "loss": "loss",
     "grad_norm": "grad_norm",
     "learning_rate": "learning_rate",
+    "mean_token_accuracy": "mean_token_accuracy",
     "rewards/accuracies": "reward_accuracy",
     "rewards/margins": "reward_margin",
     "rewards/chosen": "reward_preferred",
@@ -39,6 +43,11 @@ _TOLD = {
     "logps/rejected": "logps_non_preferred",
 }
 """What is told of a step, by TRL's names."""
+_TOLD_OF_VALIDATION = {
+    f"eval_{name}": f"valid_{_TOLD[name]}"
+    for name in ("loss", "mean_token_accuracy", "rewards/accuracies", "rewards/margins")
+}
+"""What is told of a measurement on the validation file."""
 
 
 def training_arguments(spec: LoopSpec) -> SFTConfig | DPOConfig:
@@ -70,6 +79,7 @@ def training_arguments(spec: LoopSpec) -> SFTConfig | DPOConfig:
         "logging_nan_inf_filter": False,  # it would log a diverged run as one of loss 0
         "save_strategy": "steps",
         "save_steps": config.checkpoint_every_steps,
+        **_validation_arguments(config),
         "train_sampling_strategy": "sequential" if isinstance(config.data, ReadingDataConfig) else "random",
         "seed": config.seed,
         "data_seed": config.seed,
@@ -90,6 +100,16 @@ def training_arguments(spec: LoopSpec) -> SFTConfig | DPOConfig:
     # drops DeepSpeed; DeepSpeed itself computes in bfloat16 on CPUs.
     arguments.hf_deepspeed_config.config["bf16"] = deepspeed["bf16"]
     return arguments
+
+
+def _validation_arguments(config: TrainConfig) -> dict[str, Any]:
+    if config.validation is None:
+        return {}
+    return {
+        "eval_strategy": "steps",
+        "eval_steps": config.validation.every_steps or config.checkpoint_every_steps,
+        "per_device_eval_batch_size": config.micro_batch_size,
+    }
 
 
 def _preference_arguments(config: TrainConfig, objective: DpoObjective) -> dict[str, Any]:
@@ -132,16 +152,17 @@ def build_trainer(spec: LoopSpec, tokenizer: Any, arguments: SFTConfig | DPOConf
     Returns:
         The trainer, ready for `train()`.
     """
-    rows = Dataset.from_file(str(spec.prepared.rows_file))
+    rows, measured_on = Dataset.from_file(str(spec.prepared.rows_file)), validation_rows(spec)
     trainer: CheckpointingTrainer
     if isinstance(spec.config.objective, DpoObjective):
-        trainer = _preference_trainer(spec, tokenizer, arguments, rows)
+        trainer = _preference_trainer(spec, tokenizer, arguments, rows, measured_on)
     else:
         _score_only_what_is_learned()
         trainer = SupervisedTrainer(
             model=build_model(spec.config, tokenizer),
             args=arguments,
             train_dataset=rows.with_format("torch"),
+            eval_dataset=measured_on.with_format("torch") if measured_on else None,
             data_collator=RowCollator(tokenizer.pad_token_id or 0),
             processing_class=tokenizer,
         )
@@ -149,24 +170,44 @@ def build_trainer(spec: LoopSpec, tokenizer: Any, arguments: SFTConfig | DPOConf
     return trainer
 
 
+def validation_rows(spec: LoopSpec) -> Dataset | None:
+    """What a run is measured on.
+
+    Args:
+        spec: the run.
+
+    Returns:
+        Rows like those that it learns from; None where the recipe names no file.
+    """
+    return Dataset.from_file(str(spec.prepared.validation_file)) if spec.config.validation else None
+
+
 def _preference_trainer(
-    spec: LoopSpec, tokenizer: Any, arguments: DPOConfig, rows: Dataset
+    spec: LoopSpec, tokenizer: Any, arguments: DPOConfig, rows: Dataset, measured_on: Dataset | None
 ) -> PreferenceTrainer:
     config = spec.config
     met = num_met(config, num_steps=spec.num_steps, num_rows=len(rows))
     if arguments.process_index == 0:
         # It takes as long as many steps, and nothing else is told meanwhile.
-        append_event(spec.events, "reference", num_pairs=met)
-    # TRL itself is to put the adapter on: given a model that has one, it would keep a copy of it as the reference,
-    # where the base without any adapter is the same.
-    adapter = adapter_settings(config.method) if isinstance(config.method, AdapterMethod) else None
-    return PreferenceTrainer(
-        model=load_base(config),
+        append_event(spec.events, "reference", num_pairs=met + len(measured_on or ()))
+    # TRL itself is to put a new adapter on: given a model that has one, it keeps a copy of it as the reference, where
+    # the base without any adapter is the same. One that is trained on is that reference.
+    goes_on = parent_of(config) is not None
+    adapter = (
+        adapter_settings(config.method) if isinstance(config.method, AdapterMethod) and not goes_on else None
+    )
+    trainer = PreferenceTrainer(
+        model=build_model(config, tokenizer) if goes_on else load_base(config),
         args=arguments,
         train_dataset=rows.select(range(met)),
+        eval_dataset=measured_on,
         processing_class=tokenizer,
         peft_config=adapter,
     )
+    if goes_on:
+        # Every pair has its reference by now; the copy would be exported with the adapter.
+        trainer.model.delete_adapter("ref")
+    return trainer
 
 
 def num_met(config: TrainConfig, *, num_steps: int, num_rows: int) -> int:
@@ -218,6 +259,20 @@ class CheckpointingTrainer(Trainer):  # type: ignore[misc]
 
 class SupervisedTrainer(CheckpointingTrainer, SFTTrainer):  # type: ignore[misc]
     """Learns to write answers."""
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measure the model on the validation rows; all ranks call.
+
+        transformers would give each batch the same weight, however few of its tokens count, and count a row twice
+        where the ranks do not share the rows out evenly.
+
+        Returns:
+            `eval_loss` and `eval_mean_token_accuracy` of all tokens that count.
+        """
+        measured = {f"eval_{name}": value for name, value in measure_tokens(self).items()}
+        self.log(dict(measured))
+        self.callback_handler.on_evaluate(self.args, self.state, self.control, measured)
+        return measured
 
 
 class PreferenceTrainer(CheckpointingTrainer, DPOTrainer):  # type: ignore[misc]
@@ -276,6 +331,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
         self._spec = spec
         self._trainer = trainer
         self._last = time.monotonic()
+        self._measured: dict[str, float] = {}
         prepared = spec.prepared
         self._tokens_per_step = prepared.num_tokens / prepared.num_rows * spec.config.global_batch_size
 
@@ -290,7 +346,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
                 "Look for a setting that makes accelerate ignore DeepSpeed (ACCELERATE_USE_CPU)."
             )
         # transformers goes on with the interval of the checkpoint it resumed from.
-        state.save_steps = args.save_steps
+        state.save_steps, state.eval_steps = args.save_steps, args.eval_steps
         self._last = time.monotonic()
         self._tell(
             state,
@@ -307,21 +363,33 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
         """Note that this process got through a step."""
         self._trainer.has_stepped = True
 
-    def on_log(self, _args: Any, state: Any, *_: Any, logs: dict[str, Any] | None = None, **__: Any) -> None:
-        """Tell the loss, gradient norm, learning rate and speed of a step; a run that has diverged ends here."""
-        if not logs or "loss" not in logs:
+    def on_log(
+        self, _args: Any, state: Any, control: Any = None, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Tell the loss, gradient norm, learning rate and speed of a step; a run that has diverged ends here.
+
+        A step after which the model is measured is told when it has been, with both in one.
+        """
+        told = told_of(logs or {})
+        if not told:
             return
-        now = time.monotonic()
-        seconds, self._last = now - self._last, now
-        told = {name: float(logs[key]) for key, name in _TOLD.items() if key in logs}
         check_finite(told, step=state.global_step, config=self._spec.config)
-        values = {
-            **told,
-            "tokens": round(self._tokens_per_step * state.global_step),
+        if "loss" in told:
+            self._measured = {**told, **self._speed(state.global_step)}
+            if control is not None and control.should_evaluate:
+                return
+        else:
+            self._measured |= told
+        self._tell(state, "step", step=state.global_step, values=self._measured)
+        self._last = time.monotonic()
+
+    def _speed(self, step: int) -> dict[str, float]:
+        seconds = time.monotonic() - self._last
+        return {
+            "tokens": round(self._tokens_per_step * step),
             "tokens_per_second": round(self._tokens_per_step / seconds, 1),
             "seconds": round(seconds, 4),
         }
-        self._tell(state, "step", step=state.global_step, values=values)
 
     def on_save(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
         """Seal the checkpoint once every rank has written its part."""
@@ -330,6 +398,7 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             with storage_errors(folder):
                 seal(folder, step=state.global_step)
+            keep_adapter(folder, step=state.global_step, num_kept=num_named(self._spec.config))
             prune(self._spec.attempt_folder, num_kept=self._spec.config.num_checkpoints_kept)
             self._tell(state, "checkpoint", step=state.global_step)
         torch.distributed.barrier()
@@ -338,6 +407,19 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
     def _tell(self, state: Any, event_type: str, **fields: Any) -> None:
         if state.is_world_process_zero:
             append_event(self._spec.events, event_type, **fields)
+
+
+def told_of(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Pick from what a trainer logs what is told of a step, or of a measurement on the validation file.
+
+    Args:
+        logs: by TRL's names.
+
+    Returns:
+        By ours; nothing where it logs something else.
+    """
+    names = _TOLD if "loss" in logs else _TOLD_OF_VALIDATION
+    return {name: float(logs[key]) for key, name in names.items() if key in logs}
 
 
 def check_finite(measured: Mapping[str, float], *, step: int, config: TrainConfig) -> None:

@@ -30,7 +30,11 @@ class PlainWatcher:
         """
         if event["type"] == "prepared":
             self._num_steps = event["num_steps"]
-        if event["type"] == "step" and not self._is_due(event["step"]):
+        if (
+            event["type"] == "step"
+            and "valid_loss" not in event["values"]
+            and not self._is_due(event["step"])
+        ):
             return
         line = describe(event, num_steps=self._num_steps)
         if line:
@@ -148,4 +152,5 @@ def describe(event: Mapping[str, Any], *, num_steps: int) -> str | None:
 
 
 def _measured(values: Mapping[str, float]) -> str:
-    return f"loss {values['loss']:.4f}  {values['tokens_per_second']:.0f} tokens/s"
+    measured = f"  validation {values['valid_loss']:.4f}" if "valid_loss" in values else ""
+    return f"loss {values['loss']:.4f}{measured}  {values['tokens_per_second']:.0f} tokens/s"

@@ -15,14 +15,16 @@ from job_world import FAILED, GOOD_LINE, PREPARED, TRAINED, World
 from sqlalchemy import event
 
 from tunesmith.errors import DataError, StaleAttemptError, UnavailableError
+from tunesmith.jobs.estimate import estimated_finish
 from tunesmith.jobs.events import append_event
 from tunesmith.jobs.folders import attempt_folder, job_folder
 from tunesmith.jobs.queue import JobQueue, Published
 from tunesmith.jobs.requests import JobRequests
 from tunesmith.jobs.store import JobStore
-from tunesmith.records import Job
+from tunesmith.records import Job, Lineage, ModelVersion
 from tunesmith.stores.database import Database, JobRow
 from tunesmith.stores.files import FileStore
+from tunesmith.stores.registry import Registry
 
 
 @pytest.fixture
@@ -92,6 +94,62 @@ def test_a_file_that_is_deleted_under_a_running_job_changes_nothing(world: World
     order = json.loads((folder / "order.json").read_text(encoding="utf-8"))
     (key,) = order["files"].values()
     assert (world.home.objects / key).read_text(encoding="utf-8") == GOOD_LINE
+
+
+def test_a_job_keeps_what_it_is_measured_on_too(world: World) -> None:
+    job = world.tick_until(world.submit(validation=GOOD_LINE), "running")
+    assert job.request is not None
+    (folder,) = world.attempts.living.values()
+    order = json.loads((folder / "order.json").read_text(encoding="utf-8"))
+    assert set(order["files"]) == {job.request["training_file"], job.request["validation_file"]}
+    assert all((world.home.objects / key).exists() for key in order["files"].values())
+
+
+def test_bad_lines_of_the_validation_file_are_told_as_its_own(world: World) -> None:
+    job = world.tick_until(world.submit(validation=GOOD_LINE + "{broken\n"), "failed")
+    assert (job.error_code, job.error_param) == ("invalid_validation_file", "validation_file")
+    assert job.request is not None
+    assert f"{job.request['validation_file']}:2: not valid JSON" in str(job.error)
+
+
+def test_checkpoints_become_visible_with_the_version_and_are_told(world: World) -> None:
+    job = world.running()
+    lineage = Lineage("base", "0", {}, 1, {}, "0", job.id)
+    registry = Registry(world.database, "default")
+    for name in (f"ft:{job.id}", f"ft:{job.id}:ckpt-step-2"):
+        registry.register(ModelVersion(name, "default", "base", "adapter", name, 1, lineage), hidden=True)
+    world.checkpoints = {2: f"ft:{job.id}:ckpt-step-2"}
+    world.attempts.steps(1, 2)
+    world.attempts.end(**TRAINED)
+    world.tick_until(job, "succeeded")
+    assert [version.step for version in registry.checkpoints(job.id)] == [2]
+    assert f"Checkpoint of step 2 answers as ft:{job.id}:ckpt-step-2" in world.messages(job)
+
+
+def test_what_a_step_was_measured_at_is_told_by_the_names_of_the_api(world: World) -> None:
+    job = world.running()
+    values = {"loss": 0.5, "mean_token_accuracy": 0.75, "valid_loss": 1.5, "seconds": 2.0}
+    world.attempts.note("step", step=1, values=values)
+    world.controller.tick()
+    event = JobRequests(world.database, "default").events(job.id).items[0]
+    assert event.message == "Step 1: training loss=0.5000, validation loss=1.5000"
+    assert dict(event.data) == {
+        "step": 1,
+        "train_loss": 0.5,
+        "train_mean_token_accuracy": 0.75,
+        "valid_loss": 1.5,
+        "seconds": 2.0,
+    }
+    finish = estimated_finish(world.database, world.job(job))
+    assert finish is not None
+    assert finish == pytest.approx(time.time() + 3 * 2.0, abs=2)
+
+
+def test_a_job_that_has_not_taken_a_step_has_no_end_in_sight(world: World) -> None:
+    job = world.submit()
+    assert estimated_finish(world.database, job) is None
+    job = world.tick_until(job, "running")
+    assert estimated_finish(world.database, job) is None
 
 
 def test_a_job_takes_its_file_from_a_bucket(tmp_path: Path) -> None:

@@ -61,6 +61,12 @@ def test_a_difference_is_told_with_its_place(folder: Path, prompt: list[int], sa
     assert told.value.code == "parity"
 
 
+def test_what_has_no_proof_is_not_proven(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no proof\.json") as told:
+        prove("ft:x", tmp_path, client=_engine(_answer([7], [1])))
+    assert told.value.code == "parity"
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -12,7 +12,8 @@ class Registry:
 
     def versions(self) -> list[Any]:
         lineage = SimpleNamespace(config={"name": "handbook-lora"})
-        return [SimpleNamespace(name=name, lineage=lineage) for name in ("ft:1", "ft:2")]
+        named = [("ft:1", None), ("ft:2", None), ("ft:2:ckpt-step-5", 5)]
+        return [SimpleNamespace(name=name, step=step, lineage=lineage) for name, step in named]
 
     def alias(self, name: str) -> Any:
         return SimpleNamespace(name=name, model="ft:1") if name == "support" else None

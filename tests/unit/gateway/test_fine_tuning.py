@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,16 +10,21 @@ import httpx
 import openai
 import pytest
 
+from tunesmith.config.recipe import load_recipe
 from tunesmith.config.serve import EngineConfig, JobsConfig
 from tunesmith.config.train import DpoObjective, LoraConfig, TrainConfig
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.requests import JobRequests
+from tunesmith.jobs.rows import begin
+from tunesmith.jobs.store import JobStore
 from tunesmith.jobs.telling import Told
-from tunesmith.stores.database import Database, ProjectRow
+from tunesmith.records import Alias, Lineage, ModelVersion
+from tunesmith.stores.database import Database, JobRow, ProjectRow
 from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.objects import ObjectStore
+from tunesmith.stores.registry import Registry
 
 LINE = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
 PAIR = {"training_file": "", "model": "gpt-4o-mini-2024-07-18"}
@@ -139,6 +145,19 @@ def test_an_odd_batch_has_one_worker(client, database, file_id):
         ({"extra_body": {"tunesmith": {"recipe": "api/dpo"}}}, "tunesmith.recipe"),
         ({"method": {"type": "reinforcement", "reinforcement": {}}}, "method.type"),
         ({"validation_file": "file-x"}, "validation_file"),
+        (
+            {"extra_body": {"tunesmith": {"set": {"validation.path": "/etc/passwd"}}}},
+            "tunesmith.set.validation.path",
+        ),
+        (
+            {"extra_body": {"tunesmith": {"set": {"method.start_from": "ft:tiny-reader:other:a:1"}}}},
+            "tunesmith.set.method.start_from",
+        ),
+        ({"model": "ft:tiny-reader:other:a:1"}, "model"),
+        ({"metadata": {f"k{n}": "v" for n in range(17)}}, "metadata"),
+        ({"integrations": [{"type": "wandb"}] * 6}, "integrations"),
+        ({"seed": -1}, "seed"),
+        ({"suffix": ""}, "suffix"),
         ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations"),
         ({"suffix": "x" * 65}, "suffix"),
         ({"extra_body": {"tunesmith": {"recipe": "/etc/passwd"}}}, "tunesmith.recipe"),
@@ -165,10 +184,105 @@ def test_what_is_wrong_is_told_with_its_field(client, file_id, fields, param):
     assert "/platform/" not in told.value.message, "no path of the machine"
 
 
-def test_a_file_of_another_purpose_is_refused(client):
+def test_a_file_of_another_purpose_is_refused(client, file_id):
     other = client.files.create(file=("a.jsonl", LINE), purpose="batch").id
     with pytest.raises(openai.BadRequestError, match="purpose 'batch'"):
         client.fine_tuning.jobs.create(training_file=other, model="tiny-reader")
+    with pytest.raises(openai.BadRequestError, match="purpose 'batch'") as told:
+        client.fine_tuning.jobs.create(training_file=file_id, validation_file=other, model="tiny-reader")
+    assert (told.value.param, told.value.code) == ("validation_file", "invalid_validation_file")
+
+
+def test_what_a_job_is_measured_on_reaches_the_recipe_and_is_told_back(client, database, file_id):
+    job = client.fine_tuning.jobs.create(
+        training_file=file_id,
+        validation_file=file_id,
+        model="tiny-reader",
+        seed=7,
+        extra_body={"tunesmith": {"set": {"validation.every_steps": 3}}},
+    )
+    assert (job.validation_file, job.seed, job.integrations) == (file_id, 7, [])
+    validation = _config(database, job.id).validation
+    assert validation is not None
+    assert (validation.path, validation.every_steps) == (file_id, 3)
+
+
+PARENT = "ft:tiny-reader:default:first:0a1b2c"
+
+
+@pytest.fixture
+def parent(database) -> ModelVersion:
+    config = load_recipe("api/supervised", TrainConfig, ["method.rank=4", "method.alpha=9"])
+    lineage = Lineage("tiny-reader", "0" * 64, config.model_dump(mode="json"), 1, {}, "0.1.0", "ftjob-first")
+    version = ModelVersion(
+        PARENT, "default", "tiny-reader", "adapter", "projects/default/models/1", 1, lineage
+    )
+    return Registry(database, "default").register(version)
+
+
+@pytest.mark.parametrize("name", [PARENT, "support"])
+def test_training_goes_on_from_a_version_with_its_adapters_shape(client, database, file_id, parent, name):
+    Registry(database, "default").set_alias(Alias("support", "default", PARENT))
+    job = client.fine_tuning.jobs.create(training_file=file_id, model=name, method={"type": "dpo"})
+    assert job.model == name
+    config = _config(database, job.id)
+    assert config.model == "tiny-reader"
+    assert isinstance(config.method, LoraConfig)
+    assert (config.method.start_from, config.method.rank, config.method.alpha) == (PARENT, 4, 9)
+    with pytest.raises(openai.BadRequestError, match="has 4"):
+        client.fine_tuning.jobs.create(
+            training_file=file_id, model=name, extra_body={"tunesmith": {"set": {"method.rank": 8}}}
+        )
+
+
+def test_checkpoints_are_models_with_what_was_measured_where_they_were_taken(
+    client, database, file_id, conforms
+):
+    job = client.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader")
+    registry = Registry(database, "default")
+    lineage = Lineage("tiny-reader", "0" * 64, {}, 1, {}, "0.1.0", job.id)
+    for step in (5, 10, 15):
+        name = f"{PARENT}:ckpt-step-{step}"
+        version = ModelVersion(name, "default", "tiny-reader", "adapter", f"models/{step}", step, lineage)
+        registry.register(version, hidden=step == 15)
+    jobs = JobStore(database, "default")
+    with database.session() as session:
+        begin(session, session.get(JobRow, job.id))
+    values = {"loss": 0.5, "mean_token_accuracy": 0.75, "valid_loss": 1.5, "seconds": 2.0}
+    jobs.take_in(job.id, 1, [{"type": "step", "step": 10, "values": values}])
+
+    page = client.fine_tuning.jobs.checkpoints.list(job.id, limit=1)
+    (newest,) = page.data
+    conforms("FineTuningJobCheckpoint", newest.to_dict())
+    assert newest.fine_tuned_model_checkpoint == f"{PARENT}:ckpt-step-10"
+    assert (newest.step_number, newest.fine_tuning_job_id) == (10, job.id)
+    measured = newest.metrics
+    assert (measured.step, measured.train_loss, measured.train_mean_token_accuracy) == (10, 0.5, 0.75)
+    assert (measured.valid_loss, measured.full_valid_loss, measured.valid_mean_token_accuracy) == (
+        1.5,
+        1.5,
+        None,
+    )
+    assert page.has_more
+    assert [each.step_number for each in client.fine_tuning.jobs.checkpoints.list(job.id, limit=1)] == [10, 5]
+    assert newest.fine_tuned_model_checkpoint in [model.id for model in client.models.list()]
+    with pytest.raises(openai.BadRequestError, match="is not a checkpoint of"):
+        client.fine_tuning.jobs.checkpoints.list(job.id, after="ftckpt-x")
+    client.models.delete(newest.fine_tuned_model_checkpoint)
+    assert [each.step_number for each in client.fine_tuning.jobs.checkpoints.list(job.id)] == [5]
+
+
+def test_a_running_job_says_when_it_will_have_ended(client, database, file_id):
+    job = client.fine_tuning.jobs.create(training_file=file_id, model="tiny-reader")
+    assert job.estimated_finish is None
+    jobs = JobStore(database, "default")
+    with database.session() as session:
+        begin(session, session.get(JobRow, job.id))
+    prepared = {"type": "prepared", "num_examples": 1, "num_tokens": 10, "num_steps": 100}
+    step = {"type": "step", "step": 10, "values": {"loss": 0.5, "seconds": 2.0}}
+    jobs.take_in(job.id, 1, [prepared, step])
+    for told in (client.fine_tuning.jobs.retrieve(job.id), client.fine_tuning.jobs.list().data[0]):
+        assert told.estimated_finish == pytest.approx(time.time() + 180, abs=3)
 
 
 def test_lists_go_page_by_page_and_by_metadata(client, file_id):

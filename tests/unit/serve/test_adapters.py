@@ -51,6 +51,19 @@ def test_registered_after_the_start_is_found(home: Home, adapters: RegisteredAda
     assert adapters.find(NAME) == folder
 
 
+def test_a_checkpoint_is_found_by_its_own_name(home: Home, adapters: RegisteredAdapters) -> None:
+    folder = _register(home)
+    lineage = Lineage("tiny", "", {}, 0, {}, "0", "ftjob-1")
+    path = str(folder.relative_to(home.objects))
+    name = f"{NAME}:ckpt-step-5"
+    version = ModelVersion(name, "acme", "tiny", "adapter", path, created_at=1, lineage=lineage)
+    assert adapters.find(name) is None
+    Registry(open_home_database(home), "acme").register(version, hidden=True)
+    assert adapters.find(name) == folder
+    assert adapters.find(f"{NAME}:ckpt-step-6") is None
+    assert adapters.find(f"{NAME}:ckpt-step-") is None
+
+
 @pytest.mark.parametrize(
     "name", ["tiny", "ft:tiny:acme", "ft:tiny:other:leave:0a1b2c", "ft:tiny:acme:leave:ffffff", ""]
 )

@@ -72,6 +72,22 @@ def test_a_hidden_version_is_seen_by_engines_alone(registry: Registry) -> None:
     assert [version.name for version in registry.versions()] == ["ft:one"]
 
 
+def test_checkpoints_stand_beside_the_version_of_their_job(registry: Registry) -> None:
+    lineage = Lineage("base", "0", {}, 1, {}, "0", "ftjob-1")
+    for step in (None, 5, 10, 15):
+        name = "ft:1" if step is None else f"ft:1:ckpt-step-{step}"
+        made = ModelVersion(name, "default", "base", "adapter", f"models/{step}", 1, lineage)
+        assert registry.register(made, hidden=step == 15).step == step
+        assert registry.register(made) == made, "a second call changes nothing"
+    registry.register(_version("ft:2"))
+    assert [each.step for each in registry.checkpoints("ftjob-1")] == [10, 5]
+    assert registry.checkpoints("ftjob-") == []
+    registry.delete("ft:1:ckpt-step-10")
+    assert [each.step for each in registry.checkpoints("ftjob-1")] == [5]
+    assert registry.version("ft:1").path == "models/None"
+    assert registry.path("ft:1:ckpt-step-10") == "models/10", "what goes on from it goes on"
+
+
 def test_an_alias_set_to_what_it_is_has_not_moved(registry: Registry) -> None:
     _point(registry, "one", "two", "two")
     assert registry.roll_back("support").model == "one"

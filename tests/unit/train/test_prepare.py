@@ -46,6 +46,21 @@ def test_what_is_counted_is_what_is_written(scratch: TrainConfig, tmp_path: Path
     assert sum(row["position_ids"].count(0) for row in rows) == 20
 
 
+def test_what_a_run_is_measured_on_lies_apart(recipe: Recipe, tmp_path: Path) -> None:
+    line = '{"messages": [{"role": "user", "content": "What is 1?"}, {"role": "assistant", "content": "It is 1."}]}'
+    (tmp_path / "valid.jsonl").write_text(f"{line}\n{line}\n", encoding="utf-8")
+    config = recipe(
+        method={"type": "scratch", "vocabulary_size": 320},
+        sequence_length=64,
+        packing=False,
+        validation={"path": str(tmp_path / "valid.jsonl")},
+    )
+    prepared = prepare(config, lambda: EXAMPLES, tmp_path / "prepared")
+    assert (prepared.num_examples, prepared.num_validation_examples) == (20, 2)
+    assert len(_rows(prepared.rows_file)) == 20
+    assert len(_rows(prepared.validation_file)) == 2
+
+
 def test_a_complete_folder_is_used_again(scratch: TrainConfig, tmp_path: Path) -> None:
     first = prepare(scratch, lambda: EXAMPLES, tmp_path / "prepared")
     written = first.rows_file.stat().st_mtime_ns

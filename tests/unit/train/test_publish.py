@@ -22,7 +22,8 @@ from tunesmith.records import Job, Lineage
 from tunesmith.stores.atomic import sync_tree
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
-from tunesmith.train.publish import MANIFEST, base_name, publish, version_name
+from tunesmith.stores.version_folders import MANIFEST
+from tunesmith.train.publish import base_name, publish, version_name
 
 JOB = Job("ftjob-abcdef0123456789abcdef01", "default", "run", "publishing", 1, "f", {}, 0)
 LINEAGE = Lineage("tiny-reader", "hash", {}, 17, {"loss": 1.0}, "0.1.0", JOB.id)

@@ -31,8 +31,25 @@ def test_fingerprint_follows_what_is_computed(recipe: Recipe) -> None:
     assert len({fingerprint_of(config, "data", "words") for config in same}) == 1
     other = [recipe(), recipe(seed=1), recipe(learning_rate=1e-3), recipe(method={"type": "full"})]
     assert len({fingerprint_of(config, "data", "words") for config in other}) == 4
+    assert fingerprint_of(recipe(num_checkpoints_named=3), "data", "words") == fingerprint_of(
+        recipe(), "data", "words"
+    )
+    goes_on = recipe(method={"type": "lora", "start_from": "ft:tiny-reader:default:a:1"})
+    assert fingerprint_of(goes_on, "data", "words") != fingerprint_of(recipe(), "data", "words")
     hashes = [("data", "words"), ("other data", "words"), ("data", "other words")]
     assert len({fingerprint_of(recipe(), *pair) for pair in hashes}) == 3
+
+
+def test_a_run_on_another_validation_file_is_another_run(recipe: Recipe, tmp_path: Path) -> None:
+    file = tmp_path / "valid.jsonl"
+    config = recipe(validation={"path": str(file)})
+    with pytest.raises(DataError, match=r"Check validation\.path"):
+        fingerprint_of(config, "data", "words")
+    found = set()
+    for text in ("one", "two"):
+        file.write_text(text)
+        found.add(fingerprint_of(config, "data", "words"))
+    assert len(found | {fingerprint_of(recipe(), "data", "words")}) == 3
 
 
 def test_bad_data_is_told_before_there_is_a_job(recipe: Recipe, tmp_path: Path) -> None:

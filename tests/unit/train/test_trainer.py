@@ -62,8 +62,8 @@ def test_checkpoint_interval_is_the_one_asked_for_now(
 ) -> None:
     reporter, _ = _reporter(spec, monkeypatch)
     state = TrainerState(global_step=20, save_steps=50, is_world_process_zero=True)
-    reporter.on_train_begin(SimpleNamespace(save_steps=10, world_size=2), state)
-    assert state.save_steps == 10
+    reporter.on_train_begin(SimpleNamespace(save_steps=10, eval_steps=5, world_size=2), state)
+    assert (state.save_steps, state.eval_steps) == (10, 5)
     (event,) = read_events(spec.events).events
     assert (event["type"], event["resumed_from"]) == ("engine", 20)
 
@@ -98,6 +98,21 @@ def test_sound_step_is_told(spec: LoopSpec, monkeypatch: pytest.MonkeyPatch) -> 
     reporter.on_log(None, state, logs={"train_runtime": 7.0})
     (event,) = read_events(spec.events).events
     assert (event["step"], event["values"]["loss"], event["values"]["tokens"]) == (3, 1.5, 2400)
+
+
+def test_a_step_that_is_measured_on_the_validation_file_is_told_once_with_both(
+    spec: LoopSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reporter, _ = _reporter(spec, monkeypatch)
+    state = TrainerState(global_step=3, is_world_process_zero=True)
+    control = TrainerControl(should_evaluate=True)
+    reporter.on_log(None, state, control, logs={"loss": 1.5, "mean_token_accuracy": 0.25})
+    assert read_events(spec.events).events == ()
+    reporter.on_log(None, state, control, logs={"eval_loss": 2.5, "eval_mean_token_accuracy": 0.5})
+    (event,) = read_events(spec.events).events
+    told = event["values"]
+    assert (told["loss"], told["mean_token_accuracy"]) == (1.5, 0.25)
+    assert (told["valid_loss"], told["valid_mean_token_accuracy"]) == (2.5, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,17 @@ _EVENT = record(
         "data": ANY_OBJECT,
     }
 )
+_CHECKPOINT = record(
+    {
+        "object": const("fine_tuning.job.checkpoint"),
+        "id": TEXT,
+        "created_at": MOMENT,
+        "fine_tuned_model_checkpoint": TEXT,
+        "fine_tuning_job_id": TEXT,
+        "step_number": COUNT,
+        "metrics": ANY_OBJECT,
+    }
+)
 _FAULT = record({"code": TEXT, "message": TEXT, "param": nullable(TEXT), "line": nullable(COUNT)})
 _BATCH = record(
     {
@@ -117,6 +128,7 @@ _SHOWN = ref("FineTuningJob")
 JOB_SCHEMAS: Mapping[str, Schema] = {
     "FineTuningJob": _JOB,
     "FineTuningEvent": _EVENT,
+    "FineTuningCheckpoint": _CHECKPOINT,
     "Batch": _BATCH,
 }
 """By name."""
@@ -148,7 +160,10 @@ JOB_OPERATIONS: Mapping[str, Operation] = {
         refusals=(400,),
     ),
     f"GET {_JOBS}/{{job_id}}/checkpoints": Operation(
-        summary="Checkpoints that answer: none", query=PageFields, answer=page_of(ANY_OBJECT), refusals=(400,)
+        summary="Checkpoints that answer, newest first",
+        query=PageFields,
+        answer=page_of(ref("FineTuningCheckpoint")),
+        refusals=(400,),
     ),
     "POST /v1/batches": Operation(
         summary="Have a file of requests answered", body=BatchFields, answer=ref("Batch")
