@@ -18,7 +18,7 @@ if __name__ == "__main__":
     home = Home(Path(sys.argv[1]))
     app = build_app(
         database=Database(home.database_url),
-        objects=ObjectStore(f"file://{home.objects}"),
+        objects=ObjectStore(home.objects_url),
         upstream=Upstream("http://127.0.0.1:9"),
         base="tiny-reader",
         embedder="mini",
