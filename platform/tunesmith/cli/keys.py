@@ -13,7 +13,7 @@ import typer
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
 from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError
-from tunesmith.records import DEFAULT_PROJECT, ProjectRole
+from tunesmith.records import DEFAULT_PROJECT, OWNER, ProjectRole
 
 if TYPE_CHECKING:
     from tunesmith.stores.database import Database
@@ -31,6 +31,9 @@ def create(
     role: Annotated[
         ProjectRole, typer.Option("--role", help="The most it may do; each role includes those before it.")
     ] = "train",
+    user: Annotated[
+        str | None, typer.Option("--user", help="Whose key, by id or address; unset: the home's owner's.")
+    ] = None,
     expires: Annotated[
         str | None, typer.Option("--expires", help="When it ends: 30m, 12h, 90d. Unset: never.")
     ] = None,
@@ -41,10 +44,12 @@ def create(
     expires_at = None if expires is None else int(time.time()) + _seconds(expires)
     with _database(home) as database:
         from tunesmith.stores.keys import KeyStore
+        from tunesmith.stores.principals import Principals
         from tunesmith.stores.projects import Projects
 
-        owner = Projects(database).find(project)
-        key = KeyStore(database).create(owner.id, name, role=role, expires_at=expires_at)
+        owner, people = Projects(database).find(project), Principals(database)
+        whose = people.member(owner.id, people.user(user).id, "user").id if user else OWNER
+        key = KeyStore(database).create(owner.id, name, role=role, principal_id=whose, expires_at=expires_at)
     if as_json:
         print_json({"name": name, "project": owner.id, "role": role, "expires_at": expires_at, "key": key})
     else:

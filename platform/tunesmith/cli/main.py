@@ -26,6 +26,7 @@ from tunesmith.cli.status import status
 from tunesmith.cli.train import train
 from tunesmith.cli.up import up
 from tunesmith.cli.usage import usage
+from tunesmith.cli.users import app as users
 from tunesmith.errors import DependencyError, PlatformError
 
 app = typer.Typer(
@@ -55,6 +56,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
 app.add_typer(deploy, name="deploy")
 app.add_typer(projects, name="projects")
+app.add_typer(users, name="users")
 app.add_typer(recipes, name="recipes")
 
 

@@ -137,6 +137,19 @@ class LimitsConfig(StrictModel):
     """Hours of training workers in a calendar month (UTC)."""
 
 
+class PricesConfig(StrictModel):
+    """What things cost, for reports of spending; nothing is billed. Unset: nothing."""
+
+    currency: str = Field("usd", pattern=r"^[a-z]{3}$")
+    """ISO 4217, in small letters."""
+    gpu_hour: float = Field(0.0, ge=0)
+    """An hour of one training worker."""
+    million_input_tokens: float = Field(0.0, ge=0)
+    """A million tokens read."""
+    million_output_tokens: float = Field(0.0, ge=0)
+    """A million tokens written."""
+
+
 class LoadConfig(StrictModel):
     """What happens when more is asked for than can be done, or somebody is slow."""
 
@@ -225,6 +238,8 @@ class ServeConfig(StrictModel):
     """Traces and logs."""
     limits: LimitsConfig = LimitsConfig()
     """Limits of projects."""
+    prices: PricesConfig = PricesConfig()
+    """What is reported as spent."""
     batches: BatchesConfig = BatchesConfig()
     """Batches of requests."""
     ready_timeout_seconds: float = Field(300, gt=0)

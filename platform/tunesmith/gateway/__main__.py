@@ -55,6 +55,7 @@ def main() -> None:
         draining=draining,
         tracer=tracer,
         limits=Limits(**config.limits.model_dump()),
+        prices=config.prices,
         ray=RayDashboard(platform.ray_dashboard, platform.ray_token_file.read_text(encoding="ascii").strip()),
     )
     serve_draining(
@@ -97,6 +98,7 @@ def _run_in_cluster() -> int:
         draining=draining,
         tracer=tracer,
         limits=Limits(**config.limits.model_dump()),
+        prices=config.prices,
     )
     serve_draining(app, draining=draining, load=config.load, host="0.0.0.0", port=8000)
     return 0

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from tunesmith.config.serve import EngineConfig, JobsConfig, LoadConfig
+from tunesmith.config.serve import EngineConfig, JobsConfig, LoadConfig, PricesConfig
 from tunesmith.gateway.aliases import alias_routes
+from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.batches import batch_routes
 from tunesmith.gateway.chat import chat_routes
@@ -30,9 +31,11 @@ from tunesmith.gateway.models import model_routes
 from tunesmith.gateway.moderations import moderation_routes
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.openapi import openapi_routes
+from tunesmith.gateway.organisation_costs import cost_routes
 from tunesmith.gateway.organisation_keys import organisation_key_routes
 from tunesmith.gateway.organisation_projects import project_routes
 from tunesmith.gateway.organisation_reports import report_routes
+from tunesmith.gateway.organisation_users import member_routes, user_routes
 from tunesmith.gateway.patience import PatienceMiddleware
 from tunesmith.gateway.ray_dashboard import RayDashboard
 from tunesmith.gateway.ray_jobs import ray_job_routes
@@ -67,6 +70,7 @@ def build_app(
     ray: RayDashboard | None = None,
     tracer: Tracer | None = None,
     limits: Limits | None = None,
+    prices: PricesConfig | None = None,
 ) -> ASGIApp:
     """Build the gateway.
 
@@ -84,6 +88,7 @@ def build_app(
         ray: where jobs are submitted to, if they can be; closed with the app.
         tracer: makes spans; closed with the app.
         limits: of projects for which nothing else was said.
+        prices: what is reported as spent.
 
     Returns:
         The app; nothing outside it is touched before its first request.
@@ -149,12 +154,19 @@ def build_app(
             authenticate=authenticate, database=database, limits=LimitStore(database, limits or Limits())
         ),
         organisation_key_routes(authenticate=authenticate, database=database),
+        user_routes(authenticate=authenticate, database=database),
+        member_routes(authenticate=authenticate, database=database),
         report_routes(authenticate=authenticate, database=database),
+        cost_routes(authenticate=authenticate, database=database, prices=prices or PricesConfig()),
         openapi_routes(authenticate=authenticate, routes=lambda: app.routes),
     ):
         app.include_router(router)
     if ray:
-        app.include_router(ray_job_routes(administers=authenticate.needs_organisation, dashboard=ray))
+        app.include_router(
+            ray_job_routes(
+                administers=authenticate.needs_organisation, dashboard=ray, audit=Auditor(database)
+            )
+        )
     install_error_handlers(app)
     # Outside the app, so that the answer to an unexpected failure carries the request's id too.
     metered = MeterMiddleware(app, meter=meter)

@@ -12,6 +12,7 @@ from tunesmith.batches.batch import Batch
 from tunesmith.batches.lines import MOST_BYTES
 from tunesmith.batches.requests import BatchRequests
 from tunesmith.errors import ConfigError, NotFoundError
+from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object
 from tunesmith.gateway.files import ExpiryFields
@@ -59,7 +60,7 @@ def batch_routes(*, authenticate: Authenticator, database: Database, objects: Ob
     Returns:
         Its routes.
     """
-    router = APIRouter()
+    router, audit = APIRouter(), Auditor(database)
 
     def create(fields: BatchFields, project_id: str) -> Batch:
         _require_input(FileStore(database, objects, project_id), fields.input_file_id)
@@ -76,7 +77,9 @@ def batch_routes(*, authenticate: Authenticator, database: Database, objects: Ob
         key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
     ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), BatchFields)
-        return batch_object(await run_in_threadpool(create, fields, key.project_id))
+        batch = await run_in_threadpool(create, fields, key.project_id)
+        await audit(request, key, "batch.created", batch.id)
+        return batch_object(batch)
 
     @router.get(_BATCHES)
     async def list_batches(
@@ -97,10 +100,13 @@ def batch_routes(*, authenticate: Authenticator, database: Database, objects: Ob
 
     @router.post(_BATCHES + "/{batch_id}/cancel")
     async def cancel_batch(
+        request: Request,
         batch_id: str,
         key: ApiKey = Depends(authenticate.needs("use")),  # noqa: B008
     ) -> dict[str, Any]:
-        return batch_object(await run_in_threadpool(BatchRequests(database, key.project_id).cancel, batch_id))
+        batch = await run_in_threadpool(BatchRequests(database, key.project_id).cancel, batch_id)
+        await audit(request, key, "batch.cancelled", batch.id)
+        return batch_object(batch)
 
     return router
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -65,6 +65,26 @@ def shown_role(role: ProjectRole | None) -> str:
         `owner` or `member`.
     """
     return "owner" if role == "administer" else "member"
+
+
+def read_lists(request: HTTPConnection, several: Container[str]) -> dict[str, Any]:
+    """The query with its lists, which clients write as `name=a&name=b` or `name[]=a`.
+
+    Args:
+        request: the request.
+        several: names that can have several values.
+
+    Returns:
+        Lists under these names, texts elsewhere.
+    """
+    query: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        plain = name.removesuffix("[]")
+        if plain in several:
+            query.setdefault(plain, []).append(value)
+        else:
+            query[plain] = value
+    return query
 
 
 def page_of(

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from tunesmith.errors import ConfigError
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields
-from tunesmith.gateway.organisation import AdminPageFields
+from tunesmith.gateway.organisation import AdminPageFields, read_lists
 from tunesmith.stores.audit import AuditEvent, AuditLog
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
@@ -20,6 +20,7 @@ from tunesmith.stores.principals import Principals
 from tunesmith.stores.usage import HOUR, GroupBy, UsageKind, UsageLine, UsageStore
 
 _WIDTHS = {"1h": HOUR, "1d": 24 * HOUR}
+_LISTS = {"group_by", "project_ids", "user_ids", "api_key_ids", "models", "event_types"}
 
 
 class UsageFields(BaseModel):
@@ -71,7 +72,7 @@ def report_routes(*, authenticate: Authenticator, database: Database) -> APIRout
     administers = authenticate.needs("administer")
 
     async def usage(request: Request, key: ApiKey, kind: UsageKind) -> dict[str, Any]:
-        fields = check_fields(read_query(request), UsageFields, strict=False)
+        fields = check_fields(read_lists(request, _LISTS), UsageFields, strict=False)
         if not key.of_organisation:
             # A project's administrator sees their own project, whichever they ask for.
             fields.project_ids = [key.project_id]
@@ -96,30 +97,10 @@ def report_routes(*, authenticate: Authenticator, database: Database) -> APIRout
         request: Request,
         key: ApiKey = Depends(authenticate.needs_organisation),  # noqa: B008
     ) -> dict[str, Any]:
-        fields = check_fields(read_query(request), AuditFields, strict=False)
+        fields = check_fields(read_lists(request, _LISTS), AuditFields, strict=False)
         return await run_in_threadpool(audit_page, database, key.organisation_id, fields)
 
     return router
-
-
-def read_query(request: Request) -> dict[str, Any]:
-    """The query with its lists, which clients write as `name=a&name=b` or `name[]=a`.
-
-    Args:
-        request: the request.
-
-    Returns:
-        Lists where the query can hold several values, texts elsewhere.
-    """
-    several = {"group_by", "project_ids", "user_ids", "api_key_ids", "models", "event_types"}
-    query: dict[str, Any] = {}
-    for name, value in request.query_params.multi_items():
-        plain = name.removesuffix("[]")
-        if plain in several:
-            query.setdefault(plain, []).append(value)
-        else:
-            query[plain] = value
-    return query
 
 
 def usage_page(store: UsageStore, fields: UsageFields, kind: UsageKind) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from tunesmith.errors import ConfigError, NotFoundError, PlatformError, TooLargeError
+from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.body import check_fields, read_object
 from tunesmith.gateway.errors import platform_error_body
 from tunesmith.gateway.ray_dashboard import RayDashboard
@@ -50,17 +51,34 @@ class SubmissionFields(BaseModel):
     """What is noted with it."""
 
 
-def ray_job_routes(*, administers: Administers, dashboard: RayDashboard) -> APIRouter:
+def ray_job_routes(*, administers: Administers, dashboard: RayDashboard, audit: Auditor) -> APIRouter:
     """The job API of Ray.
 
     Args:
         administers: gives the caller's key, and refuses one that is no administrator's.
         dashboard: where Ray listens.
+        audit: notes what was submitted, stopped and deleted.
 
     Returns:
         Its routes.
     """
     router = APIRouter(prefix="/api")
+
+    async def noted(
+        request: Request,
+        key: ApiKey,
+        what: str,
+        job_id: str,
+        path: str,
+        *,
+        method: str = "POST",
+        **content: Any,
+    ) -> Response:
+        """Pass something on, and note it where Ray has done it."""
+        answer = await dashboard.ask(method, path, **content)
+        if answer.status < 400:
+            await audit(request, key, what, job_id)
+        return _passed(answer)
 
     @router.get("/version")
     async def read_version(_key: ApiKey = Depends(administers)) -> Response:  # noqa: B008
@@ -83,7 +101,7 @@ def ray_job_routes(*, administers: Administers, dashboard: RayDashboard) -> APIR
             "submission_id": _new_id(key, fields.submission_id or fields.job_id),
             "metadata": fields.metadata | {"tunesmith_project": key.project_id, "tunesmith_key": key.id},
         }
-        return _passed(await dashboard.ask("POST", "/api/jobs/", json=body))
+        return await noted(request, key, "ray.job.submitted", body["submission_id"], "/api/jobs/", json=body)
 
     @router.get("/jobs/")
     async def list_jobs(key: ApiKey = Depends(administers)) -> Response:  # noqa: B008
@@ -97,12 +115,12 @@ def ray_job_routes(*, administers: Administers, dashboard: RayDashboard) -> APIR
         return _passed(await dashboard.ask("GET", _job(key, job_id)))
 
     @router.post("/jobs/{job_id}/stop")
-    async def stop_job(job_id: str, key: ApiKey = Depends(administers)) -> Response:  # noqa: B008
-        return _passed(await dashboard.ask("POST", f"{_job(key, job_id)}/stop"))
+    async def stop_job(request: Request, job_id: str, key: ApiKey = Depends(administers)) -> Response:  # noqa: B008
+        return await noted(request, key, "ray.job.stopped", job_id, f"{_job(key, job_id)}/stop")
 
     @router.delete("/jobs/{job_id}")
-    async def delete_job(job_id: str, key: ApiKey = Depends(administers)) -> Response:  # noqa: B008
-        return _passed(await dashboard.ask("DELETE", _job(key, job_id)))
+    async def delete_job(request: Request, job_id: str, key: ApiKey = Depends(administers)) -> Response:  # noqa: B008
+        return await noted(request, key, "ray.job.deleted", job_id, _job(key, job_id), method="DELETE")
 
     @router.get("/jobs/{job_id}/logs")
     async def read_logs(job_id: str, key: ApiKey = Depends(administers)) -> Response:  # noqa: B008

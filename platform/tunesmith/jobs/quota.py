@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import time
+from collections.abc import Sequence
 
 from sqlalchemy import or_, select
 
@@ -30,20 +31,51 @@ def used_gpu_hours(database: Database, project_id: str, *, now: float | None = N
     now = time.time() if now is None else now
     moment = time.gmtime(now)
     began = calendar.timegm((moment.tm_year, moment.tm_mon, 1, 0, 0, 0))
+    (hours,) = gpu_hours(database, [(began, now)], project_ids=[project_id], now=now)
+    return hours.get(project_id, 0.0)
+
+
+def gpu_hours(
+    database: Database,
+    spans: Sequence[tuple[float, float]],
+    *,
+    project_ids: Sequence[str] = (),
+    now: float | None = None,
+) -> list[dict[str, float]]:
+    """Sum up what attempts took in each of several spans of time, those that run included.
+
+    Args:
+        database: the metadata database.
+        spans: begin and end of each, Unix seconds.
+        project_ids: only of these projects; of all where none is named.
+        now: Unix seconds, if not this moment.
+
+    Returns:
+        For each span, hours of workers by project.
+    """
+    now = time.time() if now is None else now
+    hours: list[dict[str, float]] = [{} for _ in spans]
+    if not spans:
+        return hours
+    first, last = min(begin for begin, _ in spans), max(end for _, end in spans)
     query = (
-        select(AttemptRow.started_at, AttemptRow.finished_at, JobRow.config)
+        select(AttemptRow.project_id, AttemptRow.started_at, AttemptRow.finished_at, JobRow.config)
         .join(JobRow, JobRow.id == AttemptRow.job_id)
         .where(
-            AttemptRow.project_id == project_id,
-            or_(AttemptRow.finished_at.is_(None), AttemptRow.finished_at > began),
+            AttemptRow.started_at < last,
+            or_(AttemptRow.finished_at.is_(None), AttemptRow.finished_at > first),
         )
     )
+    if project_ids:
+        query = query.where(AttemptRow.project_id.in_(project_ids))
     with database.session() as session:
-        seconds: float = sum(
-            max(0.0, (now if finished is None else finished) - max(started, began)) * _workers(config)
-            for started, finished, config in session.execute(query)
-        )
-    return seconds / 3600
+        for project, started, finished, config in session.execute(query):
+            ended = now if finished is None else finished
+            for (begin, end), found in zip(spans, hours, strict=True):
+                seconds = min(ended, end) - max(started, begin)
+                if seconds > 0:
+                    found[project] = found.get(project, 0.0) + seconds * _workers(config) / 3600
+    return hours
 
 
 def _workers(config: dict[str, object]) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from tunesmith.errors import ConflictError, NotFoundError
-from tunesmith.records import DEFAULT_ORGANISATION, ProjectRole
+from tunesmith.records import DEFAULT_ORGANISATION, OWNER, ProjectRole
 from tunesmith.stores.audit import AT_HOME, Actor, note
 from tunesmith.stores.database import ApiKeyRow, Database, MembershipRow, PrincipalRow
 from tunesmith.stores.roles import to_role
@@ -31,6 +31,7 @@ class Principal:
         is_owner: whether it administers the organisation.
         created_at: Unix seconds.
         role: in the project that was asked about, if one was.
+        joined_at: Unix seconds since when it has a role there.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Principal:
     is_owner: bool
     created_at: int
     role: ProjectRole | None = None
+    joined_at: int | None = None
 
 
 class Principals:
@@ -118,6 +120,23 @@ class Principals:
         with self._database.session() as session:
             return [_to_principal(row) for row in session.scalars(query)]
 
+    def user(self, name: str) -> Principal:
+        """Look a user of the organisation up.
+
+        Args:
+            name: id or address.
+
+        Returns:
+            The user.
+
+        Raises:
+            NotFoundError: nobody is called so, or they have left.
+        """
+        found = [user for user in self.users() if name in (user.id, user.email)]
+        if not found:
+            raise _nobody(name)
+        return found[0]
+
     def get(self, principal_id: str) -> Principal:
         """Look a principal up, also one that has left.
 
@@ -148,7 +167,7 @@ class Principals:
         """
         with self._database.session() as session:
             rows = session.execute(self._members(project_id).where(PrincipalRow.kind == kind))
-            return [_to_principal(row, to_role(role)) for row, role in rows]
+            return [_to_principal(row, to_role(role), joined_at) for row, role, joined_at in rows]
 
     def member(self, project_id: str, principal_id: str, kind: PrincipalKind) -> Principal:
         """Look up who has a role in a project.
@@ -198,6 +217,31 @@ class Principals:
                 project_id=project_id,
                 details=details,
             )
+
+    def set_owner(self, principal_id: str, is_owner: bool, *, actor: Actor = AT_HOME) -> Principal:
+        """Say whether a user administers the organisation; their keys can do so much less or more at once.
+
+        Args:
+            principal_id: the user.
+            is_owner: whether they do.
+            actor: who says so.
+
+        Returns:
+            The user.
+
+        Raises:
+            NotFoundError: there is no such user.
+            ConflictError: the organisation would be left without an owner.
+        """
+        with self._database.session() as session:
+            row = self._present(session, principal_id)
+            if row.kind != "user":
+                raise _nobody(principal_id)
+            if row.is_owner and not is_owner:
+                self._require_another_owner(session, row)
+            row.is_owner = is_owner
+            note(session, "user.updated", principal_id, actor=actor, details={"is_owner": is_owner})
+            return _to_principal(row)
 
     def remove_member(self, project_id: str, principal_id: str, *, actor: Actor = AT_HOME) -> None:
         """Take somebody's role in a project away; their keys of the project open nothing from now on.
@@ -249,6 +293,8 @@ class Principals:
         )
         if session.scalar(others.limit(1)) is None:
             raise ConflictError(f"{row.id} is the last owner of the organisation. Add another owner first.")
+        if row.id == OWNER:
+            raise ConflictError(f"{row.id} stays: the home's admin.key, which `up` keeps good, is theirs.")
 
     def _add(
         self,
@@ -273,11 +319,13 @@ class Principals:
         return row
 
     def _set_role(self, session: Session, project_id: str, principal_id: str, role: ProjectRole) -> None:
-        session.merge(
-            MembershipRow(
-                project_id=project_id, principal_id=principal_id, role=role, created_at=int(time.time())
+        member = session.get(MembershipRow, (project_id, principal_id))
+        if member is None:
+            member = MembershipRow(
+                project_id=project_id, principal_id=principal_id, created_at=int(time.time())
             )
-        )
+            session.add(member)
+        member.role = role
 
     def _present(self, session: Session, principal_id: str) -> PrincipalRow:
         row = session.get(PrincipalRow, principal_id)
@@ -285,9 +333,9 @@ class Principals:
             raise _nobody(principal_id)
         return row
 
-    def _members(self, project_id: str) -> Select[PrincipalRow, str]:
+    def _members(self, project_id: str) -> Select[PrincipalRow, str, int]:
         return (
-            select(PrincipalRow, MembershipRow.role)
+            select(PrincipalRow, MembershipRow.role, MembershipRow.created_at)
             .join(MembershipRow, MembershipRow.principal_id == PrincipalRow.id)
             .where(
                 MembershipRow.project_id == project_id,
@@ -302,6 +350,8 @@ def _nobody(principal_id: str) -> NotFoundError:
     return NotFoundError(f"There is no '{principal_id}' here.", code="principal_not_found")
 
 
-def _to_principal(row: PrincipalRow, role: ProjectRole | None = None) -> Principal:
+def _to_principal(
+    row: PrincipalRow, role: ProjectRole | None = None, joined_at: int | None = None
+) -> Principal:
     kind: PrincipalKind = "user" if row.kind == "user" else "service_account"
-    return Principal(row.id, kind, row.name, row.email, row.is_owner, row.created_at, role)
+    return Principal(row.id, kind, row.name, row.email, row.is_owner, row.created_at, role, joined_at)

@@ -35,6 +35,10 @@ async def test_what_is_made_ended_and_deleted_is_noted_with_who_and_by_which_req
     await asgi.post("/v1/aliases/support/rollback")
     await asgi.delete("/v1/aliases/support")
     await asgi.delete(f"/v1/models/{version.name}")
+    asked = await asgi.post("/v1/files", files={"file": ("b.jsonl", LINE)}, data={"purpose": "batch"})
+    body = {"endpoint": "/v1/embeddings", "completion_window": "24h", "input_file_id": asked.json()["id"]}
+    batch = await asgi.post("/v1/batches", json=body)
+    await asgi.post(f"/v1/batches/{batch.json()['id']}/cancel")
     gone = await asgi.delete(f"/v1/files/{file_id}")
     await asgi.delete(f"/v1/files/{file_id}")
 
@@ -49,6 +53,8 @@ async def test_what_is_made_ended_and_deleted_is_noted_with_who_and_by_which_req
         "alias.rolled_back",
         "alias.deleted",
         "model.deleted",
+        "batch.created",
+        "batch.cancelled",
         "file.deleted",
     ]
     assert events[-1].resource_id == file_id
@@ -63,7 +69,8 @@ async def test_the_clients_request_id_comes_back_if_it_is_one(asgi):
         return answer.headers["x-request-id"]
 
     assert await sent("order-4711.retry_2") == "order-4711.retry_2"
-    for wrong in ("", "short", "x" * 200, "a b c d e f g", "log\\ninjection", 'quote"quote"'):
+    a_key = "sk-ts-0123456789abcdef"
+    for wrong in ("", "short", "x" * 200, "a b c d e f g", "log\\ninjection", 'quote"quote"', a_key):
         assert (await sent(wrong)).startswith("req_")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
+from tunesmith.config.serve import PricesConfig
+from tunesmith.gateway.organisation_costs import CostFields, cost_page
+from tunesmith.stores.database import AttemptRow, JobRow
 from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.limits import Limits, LimitStore
 from tunesmith.stores.usage import HOUR, UsageStore, Used, UsedBy
@@ -169,3 +173,164 @@ async def test_the_audit_log_tells_who_did_what_by_which_request(call, database,
     assert event["id"] == first["data"][0]["id"]
     rest = await call("GET", f"/audit_logs?after={first['last_id']}", "ListAuditLogsResponse")
     assert event["id"] not in [line["id"] for line in rest["data"]]
+
+
+async def test_a_user_from_coming_to_leaving(call, anyone):
+    user = await call("POST", "/users", "User", json={"name": "Ada", "email": "ada@example.org"})
+    assert (user["role"], user["is_default"]) == ("reader", False)
+    path = f"/users/{user['id']}"
+    assert await call("GET", path, "User") == user
+    assert await call("GET", "/users/ada@example.org", "User") == user
+    listed = await call(
+        "GET", "/users?emails[]=ada@example.org&emails[]=nobody@example.org", "UserListResponse"
+    )
+    assert listed["data"] == [user]
+    assert [u["id"] for u in (await call("GET", "/users", "UserListResponse"))["data"]] == [
+        "user-owner",
+        user["id"],
+    ]
+    assert (await call("POST", path, "User", json={"role": "owner"}))["role"] == "owner"
+    assert (await call("POST", path, "User", json={"role": "reader"}))["role"] == "reader"
+    assert (await call("DELETE", path, "UserDeleteResponse"))["deleted"]
+    await call("GET", path, "ErrorResponse", 404)
+    await call("DELETE", path, "ErrorResponse", 404)
+    # The address is free again.
+    await call("POST", "/users", "User", json={"name": "Ada", "email": "ada@example.org"})
+    await call("POST", "/users", "ErrorResponse", 409, json={"name": "Twin", "email": "ada@example.org"})
+    for wrong in ({}, {"name": ""}, {"name": "x", "email": "no address"}, {"name": "x", "role": "member"}):
+        await call("POST", "/users", "ErrorResponse", 400, json=wrong)
+
+
+async def test_whose_home_it_is_stays_its_owner(call):
+    await call("POST", "/users", "User", json={"name": "Second", "role": "owner"})
+    await call("DELETE", "/users/user-owner", "ErrorResponse", 409)
+    await call("POST", "/users/user-owner", "ErrorResponse", 409, json={"role": "reader"})
+
+
+async def test_a_service_account_is_no_user(call):
+    made = await call(
+        "POST",
+        "/projects/default/service_accounts",
+        "ProjectServiceAccountCreateResponse",
+        json={"name": "bot"},
+    )
+    members = "/projects/default/users"
+    for path in (f"/users/{made['id']}", f"{members}/{made['id']}"):
+        await call("GET", path, "ErrorResponse", 404)
+        await call("DELETE", path, "ErrorResponse", 404)
+        await call("POST", path, "ErrorResponse", 404, json={"role": "owner"})
+    await call("POST", members, "ErrorResponse", 404, json={"user_id": made["id"], "role": "owner"})
+
+
+async def test_a_user_does_in_a_project_what_their_role_there_allows(call, anyone, chief):
+    user = await call("POST", "/users", "User", json={"name": "Ada", "email": "ada@example.org"})
+    members = "/projects/default/users"
+    keys = f"{members}/{user['id']}/api_keys"
+    await call("POST", keys, "ErrorResponse", 404, json={"name": "laptop"})
+    joined = await call("POST", members, "ProjectUser", json={"email": "ada@example.org", "role": "read"})
+    assert (joined["id"], joined["role"], joined["access"]) == (user["id"], "member", "read")
+    assert (await call("GET", members, "ProjectUserListResponse"))["data"] == [joined]
+
+    async def may(method, path, **more):
+        answer = await anyone.request(method, f"/v1{path}", headers=bearer(secret), **more)
+        return answer.status_code not in (401, 403)
+
+    made = {"name": "laptop", "scopes": ["train"], "expires_in_seconds": 3600}
+    secret = (await anyone.post(ORGANISATION + keys, headers=bearer(chief), json=made)).json()["value"]
+    alias = {"name": "a", "model": "tiny-reader"}
+    assert await may("GET", "/models")
+    assert not await may("POST", "/aliases", json=alias)
+    one = f"{members}/{user['id']}"
+    assert (await call("POST", one, "ProjectUser", json={"role": "owner"}))["role"] == "owner"
+    assert await call("GET", one, "ProjectUser") | {"role": "member", "access": "read"} == joined
+    await asyncio.sleep(2.1)  # so long a gateway remembers what a key may do
+    assert await may("POST", "/aliases", json=alias)
+    # The key's own role is less than its owner's.
+    assert not await may("GET", "/organization/projects/default/users")
+    assert not await may("GET", "/organization/users")
+    assert (await call("DELETE", one, "ProjectUserDeleteResponse"))["deleted"]
+    await call("GET", one, "ErrorResponse", 404)
+    await asyncio.sleep(2.1)
+    assert not await may("GET", "/models")
+    for wrong in (
+        {},
+        {"role": "owner"},
+        {"user_id": user["id"]},
+        {"user_id": "x", "email": "y", "role": "owner"},
+    ):
+        await call("POST", members, "ErrorResponse", 400, json=wrong)
+    await call("POST", members, "ErrorResponse", 404, json={"user_id": "user-nobody", "role": "member"})
+    await call(
+        "POST", "/projects/nobody/users", "ErrorResponse", 404, json={"user_id": user["id"], "role": "member"}
+    )
+
+
+async def test_a_projects_administrator_rules_over_its_users_and_learns_of_no_others(call, database):
+    plain = KeyStore(database).create("default", "plain", role="administer")
+    member, other = [
+        (await call("POST", "/users", "User", json={"name": name, "email": f"{name}@example.org"}))["id"]
+        for name in ("member", "other")
+    ]
+    members = "/projects/default/users"
+    await call("POST", members, "ProjectUser", json={"user_id": member, "role": "member"})
+    listed = await call("GET", members, "ProjectUserListResponse", key=plain)
+    assert [user["id"] for user in listed["data"]] == [member]
+    await call("POST", f"{members}/{member}", "ProjectUser", key=plain, json={"role": "owner"})
+    refused = [
+        await call("POST", f"{members}/{user}", "ErrorResponse", 404, key=plain, json={"role": "owner"})
+        for user in (other, "user-nobody")
+    ]
+    assert str(refused[0]).replace(other, "user-nobody") == str(refused[1])
+    await call("POST", members, "ErrorResponse", 403, key=plain, json={"user_id": other, "role": "member"})
+    await call("POST", f"{members}/{member}/api_keys", "ErrorResponse", 403, key=plain, json={"name": "mine"})
+    await call("GET", "/users", "ErrorResponse", 403, key=plain)
+    await call("DELETE", f"{members}/{member}", "ProjectUserDeleteResponse", key=plain)
+
+
+async def test_costs_are_tokens_and_hours_of_training_at_the_prices_of_the_configuration(call, database):
+    day = int(time.time()) // (24 * HOUR) * 24 * HOUR - 24 * HOUR
+    for key, tokens in (("key_1", 1_000_000), ("key_2", 500_000)):
+        by = UsedBy("default", key, "user-owner", "tiny-reader", "completions", day + HOUR)
+        UsageStore(database).add({by: Used(3, tokens, 2 * tokens)})
+    # From two hours before the day to three hours after its beginning, on two workers.
+    job = JobRow(
+        id="ftjob-1", project_id="default", name="a", wanted="succeeded", state="succeeded", fence=1, fingerprint="",
+        config={"resources": {"num_workers": 2}}, created_at=day,
+    )  # fmt: skip
+    attempt = AttemptRow(
+        job_id="ftjob-1", fence=1, project_id="default", started_at=day - 2 * HOUR, finished_at=day + 3 * HOUR
+    )
+    with database.session() as session:
+        session.add(job)
+        session.flush()
+        session.add(attempt)
+
+    def asked(**fields):
+        prices = PricesConfig(currency="eur", gpu_hour=2.5, million_input_tokens=1, million_output_tokens=4)
+        page = cost_page(database, prices, CostFields(start_time=day, end_time=day + 1, **fields))
+        (bucket,) = page["data"]
+        return [
+            (r["line_item"], r["api_key_id"], r["quantity"], r["amount"]["value"]) for r in bucket["results"]
+        ]
+
+    assert asked() == [(None, None, None, 1.5 + 12 + 15)]
+    assert asked(group_by=["line_item"]) == [
+        ("input tokens", None, 1.5e6, 1.5),
+        ("output tokens", None, 3e6, 12.0),
+        ("training", None, 6.0, 15.0),
+    ]
+    assert asked(group_by=["api_key_id"], api_key_ids=["key_2"]) == [(None, "key_2", None, 4.5)]
+    assert asked(project_ids=["acme"]) == []
+    # Without prices nothing costs anything, and what was used is told all the same.
+    path = f"/costs?start_time={day - 24 * HOUR}&group_by[]=line_item&limit=1"
+    first = await call("GET", path, "UsageResponse")
+    assert first["data"][0]["results"][0]["quantity"] == 4.0
+    second = await call("GET", f"{path}&page={first['next_page']}", "UsageResponse")
+    assert [r["amount"] for r in second["data"][0]["results"]] == [{"value": 0.0, "currency": "usd"}] * 3
+    for wrong in (
+        "",
+        "start_time=x",
+        f"start_time={day}&bucket_width=1h",
+        f"start_time={day}&group_by=model",
+    ):
+        await call("GET", f"/costs?{wrong}", "ErrorResponse", 400)

@@ -20,6 +20,7 @@ from tunesmith.gateway import ray_jobs
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.ray_dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
+from tunesmith.stores.audit import AuditLog
 from tunesmith.stores.database import ProjectRow
 from tunesmith.stores.keys import KeyStore
 
@@ -249,3 +250,26 @@ def test_what_ray_says_of_itself_stays_inside(gateway, admin, dashboard):
     assert "no agent" in response.text
     assert "/secret" not in json.dumps(response.json())
     assert TOKEN not in response.text
+
+
+def test_what_is_submitted_stopped_and_deleted_is_noted_once_ray_has_done_it(
+    gateway, admin, dashboard, database
+):
+    def ask(method, path, **more):
+        return httpx.request(method, f"{gateway}/api/jobs/{path}", headers=bearer(admin), **more)
+
+    ask("POST", "", json={"entrypoint": "echo secret-word", "submission_id": "nightly"})
+    ask("POST", "default.nightly/stop")
+    ask("POST", "default.unknown/stop")
+    ask("DELETE", "default.nightly")
+    dashboard.fails = True
+    ask("POST", "", json={"entrypoint": "true"})
+    events = [event for event in AuditLog(database).list()[::-1] if event.type.startswith("ray.")]
+    assert [(event.type, event.resource_id, event.project_id) for event in events] == [
+        (f"ray.job.{what}", "default.nightly", "default") for what in ("submitted", "stopped", "deleted")
+    ]
+    key = KeyStore(database).verify(admin)
+    assert {(event.actor.key_id, event.actor.principal_id) for event in events} == {
+        (key.id, key.principal_id)
+    }
+    assert "secret-word" not in str(events)

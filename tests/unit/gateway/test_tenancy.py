@@ -61,6 +61,7 @@ NOBODYS = {
     "project_id": "proj_nobodys",
     "service_account_id": "svc_acct_nobodys",
     "api_key_id": "key_nobodys",
+    "user_id": "user-nobodys",
 }
 
 LISTS = {
@@ -73,7 +74,9 @@ LISTS = {
 }
 """What shows many things at once."""
 
-REPORTS = {"/v1/organization/usage/completions", "/v1/organization/usage/embeddings"}
+USAGE = {"/v1/organization/usage/completions", "/v1/organization/usage/embeddings"}
+COSTS = "/v1/organization/costs"
+REPORTS = USAGE | {COSTS}
 """What sums up, by project."""
 DESCRIPTION = {"/v1/openapi.json"}
 """What is the same for everybody."""
@@ -140,6 +143,7 @@ BODIES: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("POST", f"{PROJECT}"): [{"name": "mine now"}],
     ("POST", f"{PROJECT}/service_accounts"): [{"name": "spy"}],
     ("POST", f"{PROJECT}/service_accounts/{{service_account_id}}/api_keys"): [{"name": "spy"}],
+    ("POST", f"{PROJECT}/users/{{user_id}}"): [{"role": "owner"}],
 }
 """Bodies that name things of others, by the route that reads them."""
 FORMS = {"/v1/uploads/{upload_id}/parts": {"data": ("part", b"x")}}
@@ -200,9 +204,12 @@ async def acme(anyone, database, register):
         "/v1/vector_stores/vs_acme/file_batches", headers=headers, json={"file_ids": [file.json()["id"]]}
     )
     account = Principals(database).add_service_account("acme", "nightly")
+    user = Principals(database).add_user("Member", email="member@acme.example")
+    Principals(database).set_role("acme", user.id, "train")
     owner.ids = {
         "project_id": "acme",
         "service_account_id": account.id,
+        "user_id": user.id,
         "api_key_id": KeyStore(database).all("acme")[0].id,
         "file_id": file.json()["id"],
         "upload_id": upload_id,
@@ -365,19 +372,26 @@ async def test_no_report_counts_what_another_used(anyone, acme, intruder, databa
         by = UsedBy("acme", "key_acme", "user-owner", "m", kind, hour)
         UsageStore(database).add({by: Used(7, 77, 7)})
     asked = [("start_time", str(hour)), ("bucket_width", "1h"), ("group_by", "project_id")]
-    for path in sorted(REPORTS):
+    for path in sorted(USAGE):
         for more in ([], [("project_ids", "acme")], [("api_key_ids", "key_acme")]):
             seen = await anyone.get(path, headers=bearer(intruder), params=asked + more)
             assert seen.status_code == 200
             assert "77" not in [str(r["input_tokens"]) for b in seen.json()["data"] for r in b["results"]]
         owners = await anyone.get(path, headers=bearer(acme.key), params=asked)
         assert [r["input_tokens"] for b in owners.json()["data"] for r in b["results"]] == [77]
+    asked = [("start_time", str(hour)), ("group_by", "line_item"), ("group_by", "project_id")]
+    for more in ([], [("project_ids", "acme")], [("api_key_ids", "key_acme")]):
+        seen = await anyone.get(COSTS, headers=bearer(intruder), params=asked + more)
+        assert [b["results"] for b in seen.json()["data"]] == [[]]
+    owners = await anyone.get(COSTS, headers=bearer(acme.key), params=asked)
+    assert [r["quantity"] for b in owners.json()["data"] for r in b["results"]] == [2 * 77, 2 * 7]
 
 
 async def test_what_an_intruder_tried_changed_nothing(anyone, acme, intruder, routes):
     async def owned() -> list[tuple[int, str]]:
         return [
-            (answer.status_code, answer.text)
+            # When a key was last used is noted once a minute, and this may take one.
+            (answer.status_code, re.sub(r'"last_used_at":\w+', "", answer.text))
             for method, path in for_projects(routes)
             if method == "GET" and path not in REPORTS | FROM_THE_PLANE
             for answer in [await anyone.get(filled(path, acme.ids), headers=bearer(acme.key))]

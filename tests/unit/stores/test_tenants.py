@@ -79,8 +79,11 @@ def test_whoever_leaves_takes_their_keys_with_them(principals, keys):
 def test_the_last_owner_stays(principals):
     with pytest.raises(ConflictError, match="last owner"):
         principals.remove("user-owner")
-    principals.add_user("Second", is_owner=True)
-    principals.remove("user-owner")
+    second = principals.add_user("Second", is_owner=True)
+    for leave in (principals.remove, lambda user: principals.set_owner(user, False)):
+        with pytest.raises(ConflictError, match=r"admin\.key"):
+            leave("user-owner")
+    principals.remove(second.id)
 
 
 def test_two_users_cannot_have_one_address_but_many_have_none(principals):

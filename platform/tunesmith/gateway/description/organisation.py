@@ -21,20 +21,34 @@ from tunesmith.gateway.description.operation import (
     ref,
 )
 from tunesmith.gateway.organisation import AdminPageFields
+from tunesmith.gateway.organisation_costs import CostFields
 from tunesmith.gateway.organisation_keys import AccountFields, AccountKeyFields, AdminKeyFields
 from tunesmith.gateway.organisation_projects import LimitFields, ProjectFields, ProjectListFields
 from tunesmith.gateway.organisation_reports import AuditFields, UsageFields
+from tunesmith.gateway.organisation_users import (
+    MemberFields,
+    MemberRoleFields,
+    UserFields,
+    UserListFields,
+    UserRoleFields,
+)
 
 _ORGANISATION = "/v1/organization"
 _PROJECTS = f"{_ORGANISATION}/projects"
 _PROJECT = f"{_PROJECTS}/{{project_id}}"
 _ACCOUNTS, _KEYS = f"{_PROJECT}/service_accounts", f"{_PROJECT}/api_keys"
 _ADMIN_KEYS = f"{_ORGANISATION}/admin_api_keys"
+_USERS, _MEMBERS = f"{_ORGANISATION}/users", f"{_PROJECT}/users"
 
 
 def _page(schema: Schema) -> Schema:
     ids = {"first_id": nullable(TEXT), "last_id": nullable(TEXT)}
     return record({"object": const("list"), "data": list_of(schema), **ids, "has_more": FLAG})
+
+
+def _user(kind: str, role: Schema) -> Schema:
+    named = {"id": TEXT, "name": TEXT, "email": nullable(TEXT), "role": role, "added_at": MOMENT}
+    return record({"object": const(kind), **named}, closed=False)
 
 
 _NAMED: Mapping[str, Schema] = {"id": TEXT, "name": TEXT, "created_at": MOMENT}
@@ -79,6 +93,8 @@ ORGANISATION_SCHEMAS: Mapping[str, Schema] = {
         }
     ),
     "ServiceAccount": _ACCOUNT,
+    "User": _user("organization.user", one_of("owner", "reader")),
+    "ProjectUser": _user("organization.project.user", one_of("owner", "member")),
     "NewKey": _SECRET,
     "ApiKey": _KEY,
 }
@@ -120,6 +136,41 @@ ORGANISATION_OPERATIONS: Mapping[str, Operation] = {
         body=AccountKeyFields,
         answer=ref("NewKey"),
     ),
+    f"GET {_USERS}": Operation(
+        summary="Users", query=UserListFields, answer=_page(ref("User")), refusals=(400,)
+    ),
+    f"POST {_USERS}": Operation(summary="Add a user", body=UserFields, answer=ref("User"), refusals=(409,)),
+    f"GET {_USERS}/{{user_id}}": Operation(summary="A user", answer=ref("User")),
+    f"POST {_USERS}/{{user_id}}": Operation(
+        summary="Say whether a user administers the organisation",
+        body=UserRoleFields,
+        answer=ref("User"),
+        refusals=(409,),
+    ),
+    f"DELETE {_USERS}/{{user_id}}": Operation(
+        summary="Let a user go, and end their keys",
+        answer=deleted("organization.user.deleted"),
+        refusals=(409,),
+    ),
+    f"GET {_MEMBERS}": Operation(
+        summary="Users of a project", query=AdminPageFields, answer=_page(ref("ProjectUser")), refusals=(400,)
+    ),
+    f"POST {_MEMBERS}": Operation(
+        summary="Give a user a role in a project", body=MemberFields, answer=ref("ProjectUser")
+    ),
+    f"GET {_MEMBERS}/{{user_id}}": Operation(summary="A user of a project", answer=ref("ProjectUser")),
+    f"POST {_MEMBERS}/{{user_id}}": Operation(
+        summary="Change a user's role in a project", body=MemberRoleFields, answer=ref("ProjectUser")
+    ),
+    f"DELETE {_MEMBERS}/{{user_id}}": Operation(
+        summary="Take a user's role in a project away; their keys of it open nothing any more",
+        answer=deleted("organization.project.user.deleted"),
+    ),
+    f"POST {_MEMBERS}/{{user_id}}/api_keys": Operation(
+        summary="Make a key for a user of a project; it is shown once",
+        body=AccountKeyFields,
+        answer=ref("NewKey"),
+    ),
     f"GET {_KEYS}": Operation(
         summary="Keys of a project", query=AdminPageFields, answer=_page(ref("ApiKey")), refusals=(400,)
     ),
@@ -147,6 +198,12 @@ ORGANISATION_OPERATIONS: Mapping[str, Operation] = {
     ),
     f"GET {_ORGANISATION}/usage/embeddings": Operation(
         summary="Tokens of the embedder", query=UsageFields, answer=_USAGE_PAGE, refusals=(400,)
+    ),
+    f"GET {_ORGANISATION}/costs": Operation(
+        summary="What tokens and hours of training cost",
+        query=CostFields,
+        answer=_USAGE_PAGE,
+        refusals=(400,),
     ),
     f"GET {_ORGANISATION}/audit_logs": Operation(
         summary="Who changed what", query=AuditFields, answer=_page(ANY_OBJECT), refusals=(400, 404)
