@@ -71,6 +71,30 @@ def test_credentials_come_by_reference(objects: Objects) -> None:
                 assert set(variable["valueFrom"]) == {"secretKeyRef"}, (where, variable)
 
 
+def test_a_training_pod_holds_no_credential_but_the_object_stores_and_the_model_hubs(
+    objects: Objects,
+) -> None:
+    """Its program is the tenant's: what it holds, the tenant can read."""
+    pods = [(where, pod) for where, pod in pod_specs(objects).items() if where.startswith("ray/train-")]
+    assert pods
+    for where, pod in pods:
+        spec = pod["spec"]
+        assert "serviceAccountName" not in spec, where
+        volumes = {key for volume in spec["volumes"] for key in volume if key != "name"}
+        assert volumes <= {"emptyDir", "persistentVolumeClaim"}, where
+        for container in spec["containers"]:
+            secret = {variable["name"] for variable in container["env"] if "valueFrom" in variable}
+            assert secret <= {"HF_TOKEN"}, where
+            assert [source for source in container.get("envFrom", []) if "secretRef" not in source] == [], (
+                where
+            )
+            assert len(container.get("envFrom", [])) <= 1, where
+            told = {variable["name"] for variable in container["env"]}
+            assert not told & {"TUNESMITH_DATABASE_URL", "TUNESMITH_MILVUS_URI", "TUNESMITH_MILVUS_TOKEN"}, (
+                where
+            )
+
+
 def test_the_controllers_permissions_are_these_and_no_others(objects: Objects) -> None:
     queues = any(obj["kind"] == "ClusterQueue" for obj in objects)
     expected = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,14 @@ from tunesmith.config.home import Home
 from tunesmith.stores.platform_file import RunningPlatform, read_running
 
 UP_SECONDS = 540
+_RANDOM = secrets.token_hex(8)
+PLANTED = {
+    "AWS_ACCESS_KEY_ID": f"planted-access-{_RANDOM}",
+    "AWS_SECRET_ACCESS_KEY": f"planted-s3-{_RANDOM}",
+    "PGPASSWORD": f"planted-password-{_RANDOM}",
+    "SOME_VAULT_TOKEN": f"planted-vault-{_RANDOM}",
+}
+"""Credentials in the shell that the platform is brought up in; `test_secrets.py` looks where they end up."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +56,15 @@ class LivePlatform:
         return done
 
 
-def tunesmith(*arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a user does."""
+def tunesmith(
+    *arguments: str, timeout: float = 600, shell: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does, in a shell that holds some variables more."""
     command = [str(Path(sys.executable).parent / "tunesmith"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    environment = {**os.environ, **(shell or {})}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout, check=False, env=environment
+    )
 
 
 def processes_of_instance(instance: str) -> list[str]:
@@ -71,7 +86,7 @@ def platform() -> Iterator[LivePlatform]:
     home = Home(folder)
     limit = f"ready_timeout_seconds={UP_SECONDS}"
     try:
-        up = tunesmith("up", "--home", str(folder), "--port", "0", "--json", "--set", limit)
+        up = tunesmith("up", "--home", str(folder), "--port", "0", "--json", "--set", limit, shell=PLANTED)
         assert up.returncode == 0, up.stderr
         told = json.loads(up.stdout)
         live = LivePlatform(told["base_url"], Path(told["api_key_file"]).read_text().strip(), home)

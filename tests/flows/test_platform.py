@@ -250,37 +250,6 @@ def test_a_ray_job_can_be_submitted_with_the_token_alone(platform: LivePlatform,
     assert "cpus 4.0" in done.stdout
 
 
-def test_a_ray_job_is_submitted_through_the_gateway_with_an_administrators_key(
-    platform: LivePlatform, tmp_path: Path
-) -> None:
-    (tmp_path / "job.py").write_text(
-        "import json, os, ray; ray.init(); print('cpus', ray.cluster_resources()['CPU'])\n"
-        "print('environment', json.dumps(dict(os.environ)))"
-    )
-    origin, key = platform.base_url.removesuffix("/v1"), platform.record.api_key()
-    # No token of Ray's and no address of its dashboard: what a laptop would have.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment["RAY_JOB_HEADERS"] = json.dumps({"Authorization": f"Bearer {key}"})
-    submit = ["job", "submit", "--address", origin, "--working-dir", str(tmp_path), "--", "python", "job.py"]
-    done = subprocess.run(
-        [str(Path(sys.executable).parent / "ray"), *submit],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "default.raysubmit_" in done.stdout
-    assert "cpus 4.0" in done.stdout
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("environment ")]
-    token = platform.record.ray_token_file.read_text(encoding="ascii")
-    assert json.loads(line.removeprefix("environment "))["TUNESMITH_HOME"] == str(platform.home.root)
-    assert key not in line
-    assert token not in line
-    assert token not in done.stdout + done.stderr
-
-
 def test_a_killed_gateway_comes_back_and_a_killed_controller_is_replaced_by_up(
     platform: LivePlatform,
 ) -> None:

@@ -32,10 +32,29 @@ class Home:
         # Path.resolve() raises where links go in a circle; whoever writes there says so better.
         return cls(Path(os.path.realpath(Path(chosen).expanduser())))
 
+    def make(self) -> None:
+        """Make the folder, for its owner's eyes alone, unless it is there.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     @property
     def database_url(self) -> str:
-        """URL of the metadata database: `TUNESMITH_DATABASE_URL` (`postgresql://...`), else a file in the home."""
-        return os.environ.get("TUNESMITH_DATABASE_URL") or f"sqlite:///{self.root / 'metadata.sqlite3'}"
+        """URL of the metadata database: `TUNESMITH_DATABASE_URL` (`postgresql://...`), else what the running platform
+        was started with, else a file in the home."""
+        return (
+            os.environ.get("TUNESMITH_DATABASE_URL")
+            or _read(self.database_url_file)
+            or f"sqlite:///{self.root / 'metadata.sqlite3'}"
+        )
+
+    @property
+    def database_url_file(self) -> Path:
+        """The `TUNESMITH_DATABASE_URL` of the running platform, readable by its owner alone: what is started without
+        credentials in its environment, and every other shell, finds the same database."""
+        return self.run / "database.url"
 
     @property
     def objects(self) -> Path:
@@ -83,3 +102,10 @@ class Home:
     def quickstart(self) -> Path:
         """Reports of `make quickstart`."""
         return self.root / "quickstart"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""

@@ -12,8 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import httpx
 
@@ -22,14 +21,14 @@ from tunesmith.config.home import Home
 from tunesmith.config.in_cluster import read_settings, runs_in_cluster
 from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.applications import Applications
+from tunesmith.controller.attempts import attempt_starter
 from tunesmith.controller.batch_asker import BatchAsker
 from tunesmith.controller.batches import BatchController
 from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController
 from tunesmith.controller.loop import Controller
-from tunesmith.controller.plan import part_environment, plan_parts
+from tunesmith.controller.plan import plan_parts
 from tunesmith.controller.probes import answers_http
-from tunesmith.controller.processes import start_process
 from tunesmith.controller.publisher import RegistryPublisher
 from tunesmith.controller.supervise import Supervised
 from tunesmith.errors import PlatformError
@@ -125,17 +124,12 @@ def build_controller(platform: RunningPlatform) -> Controller:
 
 def _jobs(platform: RunningPlatform, database: Database, objects: ObjectStore) -> JobController:
     home = Home(platform.home)
-
-    def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
-        tied = {**part_environment(platform, "job"), **environment}
-        return start_process(command, environment=tied, log=log, folder=home.run).pid
-
     return JobController(
         database,
         objects,
         queue=JobQueue(database, owner=_owner()),
         home=home,
-        runner=ProcessRunner(home.root, start=start),
+        runner=ProcessRunner(home.root, start=attempt_starter(platform)),
         publish=RegistryPublisher(
             database,
             objects,

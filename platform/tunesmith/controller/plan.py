@@ -26,6 +26,8 @@ _RAY_PORTS = (
     "runtime_env",
     "ray_metrics",
 )
+_TRUSTED = frozenset({"gateway", "indexer"})
+"""What opens the database and the object store. On Ray submissions run too, and they inherit what its head holds."""
 # Ray's socket paths are up to 67 characters longer than its temp folder; the kernel takes at most 107 bytes.
 _LONGEST_TEMP_DIR = 38
 
@@ -193,6 +195,7 @@ def _part(
         or (answers_http(probe_url, token=token) if probe_url else answers_tcp(LOOPBACK, probe_port)),
         grace_seconds=grace_seconds,
         port=port,
+        trusted=name in _TRUSTED,
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from tunesmith.controller.credentials import without_credentials
 from tunesmith.errors import StorageError
 
 INSTANCE = "TUNESMITH_INSTANCE"
@@ -32,6 +33,7 @@ def start_process(
     log: Path,
     folder: Path,
     pass_fds: Sequence[int] = (),
+    trusted: bool = True,
 ) -> subprocess.Popen[bytes]:
     """Start a process in a session of its own, with its output in a log.
 
@@ -41,6 +43,7 @@ def start_process(
         log: file for standard output and error; appended to.
         folder: working folder.
         pass_fds: open files that it inherits, under the same numbers.
+        trusted: whether it inherits the caller's credentials too; what runs recipes, models or submissions does not.
 
     Returns:
         The started process.
@@ -48,7 +51,8 @@ def start_process(
     Raises:
         StorageError: the log cannot be written.
     """
-    inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    own = os.environ if trusted else without_credentials(os.environ)
+    inherited = {name: value for name, value in own.items() if name not in _FOREIGN}
     # So that `ray job submit -- tunesmith train ...` finds the commands of this environment, activated or not.
     inherited["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)))
     try:

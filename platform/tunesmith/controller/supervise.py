@@ -50,6 +50,8 @@ class Part:
     grace_seconds: float = 8.0
     port: int | None = None
     """Where it listens, if the controller shall hold its listening socket, so that it can be replaced unnoticed."""
+    trusted: bool = True
+    """Whether it inherits the credentials of whoever brought the platform up."""
 
 
 class Supervised:
@@ -153,7 +155,11 @@ class Supervised:
                 return
         part = self.part
         self._child = start_process(
-            part.command, environment=part.environment, log=part.log, folder=part.folder
+            part.command,
+            environment=part.environment,
+            log=part.log,
+            folder=part.folder,
+            trusted=part.trusted,
         )
         self.process = ProcessId.of(self._child.pid)
 

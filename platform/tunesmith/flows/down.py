@@ -64,7 +64,7 @@ def _require_ended(home: Home, platform: RunningPlatform | None) -> None:
 
 
 def clear_record(home: Home) -> None:
-    """Remove what describes a running platform: record, state, Ray's token and temp folder.
+    """Remove what describes a running platform: record, state, Ray's token and temp folder, the database's address.
 
     Args:
         home: the installation; its platform has no process any more.
@@ -72,7 +72,12 @@ def clear_record(home: Home) -> None:
     platform = read_record(home)
     if platform:
         _remove_folder(platform.ray_temp_dir)
-    for path in (home.platform_file, home.run / "state.json", home.run / "ray.token"):
+    for path in (
+        home.platform_file,
+        home.run / "state.json",
+        home.run / "ray.token",
+        home.database_url_file,
+    ):
         path.unlink(missing_ok=True)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
+from tunesmith.controller.credentials import keep_database_url
 from tunesmith.controller.plan import part_environment, plan_platform
 from tunesmith.controller.ports import require_free
 from tunesmith.controller.processes import start_process, sweep
@@ -63,7 +64,8 @@ def bring_up(home: Home, config: ServeConfig, *, progress: Progress = lambda _: 
 @contextlib.contextmanager
 def _starting(home: Home) -> Iterator[None]:
     try:
-        home.run.mkdir(parents=True, exist_ok=True)
+        home.make()
+        home.run.mkdir(exist_ok=True)
         lock = (home.run / "up.lock").open("w")
     except OSError as error:
         raise StorageError(
@@ -111,6 +113,7 @@ def _plan_anew(home: Home, config: ServeConfig) -> RunningPlatform:
     shutil.rmtree(home.run / "logs", ignore_errors=True)
     _ensure_key(home)
     platform = plan_platform(home, config)
+    keep_database_url(home)
     write_running(platform)
     return platform
 

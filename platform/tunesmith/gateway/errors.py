@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 
 from tunesmith.errors import PlatformError
 from tunesmith.gateway.request_record import record_of
+from tunesmith.telemetry.logs import hide_secrets
 
 LOG = logging.getLogger("tunesmith.gateway")
 """The gateway's log."""
@@ -25,6 +26,8 @@ def error_body(
 ) -> dict[str, Any]:
     """An error as the OpenAI API says it: all four keys, null where there is nothing to say.
 
+    Messages repeat what was sent. A key that stood in the wrong place is not: clients write errors into their logs.
+
     Args:
         message: for a person.
         type: kind of error.
@@ -34,7 +37,14 @@ def error_body(
     Returns:
         The JSON body.
     """
-    return {"error": {"message": message, "type": type, "param": param, "code": code}}
+    return {
+        "error": {
+            "message": hide_secrets(message),
+            "type": type,
+            "param": param and hide_secrets(param),
+            "code": code,
+        }
+    }
 
 
 def platform_error_body(error: PlatformError) -> dict[str, Any]:

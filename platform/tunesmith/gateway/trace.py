@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.request_record import RequestRecord
+from tunesmith.telemetry.logs import hide_secrets
 from tunesmith.telemetry.traces import Span, Tracer
 
 _LOG = logging.getLogger("tunesmith.request")
@@ -77,7 +78,10 @@ class TraceMiddleware:
 def _request_id(scope: Scope) -> str:
     """The client's own id, if it is one: ids stand in logs, and end up in headers."""
     asked = Headers(scope=scope).get("x-request-id", "")
-    return asked if _ID.fullmatch(asked) else f"req_{secrets.token_hex(12)}"
+    is_one = (
+        _ID.fullmatch(asked) and hide_secrets(asked) == asked
+    )  # a key in the wrong header must not be kept
+    return asked if is_one else f"req_{secrets.token_hex(12)}"
 
 
 def _fields(said: dict[str, Any], seconds: float, status: int) -> dict[str, Any]:

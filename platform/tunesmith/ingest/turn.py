@@ -26,7 +26,7 @@ def ingest_turn(home: Home, progress: Progress) -> Iterator[None]:
         StorageError: the home cannot be written.
     """
     try:
-        home.root.mkdir(parents=True, exist_ok=True)
+        home.make()
         lock = (home.root / "ingest.lock").open("w")
     except OSError as error:
         raise StorageError(

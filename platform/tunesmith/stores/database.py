@@ -612,7 +612,7 @@ def open_home_database(home: Home) -> Database:
         StorageError: the folder cannot be written.
     """
     try:
-        home.root.mkdir(parents=True, exist_ok=True)
+        home.make()
         with (home.root / ".migration.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             migrate(home.database_url)

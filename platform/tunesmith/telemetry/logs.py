@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 LogFormat = Literal["text", "json"]
 _SECRET = re.compile(r"(sk-[A-Za-z]+-|[Bb]earer +)[A-Za-z0-9._~+/=-]{6,}")
+_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+@")
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -29,7 +30,7 @@ def configure_logs(form: LogFormat, *, service: str, level: int = logging.INFO) 
 
 
 def hide_secrets(text: str) -> str:
-    """Take keys and tokens out of a text, wherever they came in.
+    """Take keys, tokens and the passwords of URLs out of a text, wherever they came in.
 
     Args:
         text: a message, or a traceback.
@@ -37,7 +38,7 @@ def hide_secrets(text: str) -> str:
     Returns:
         The same with `[hidden]` for the secret part.
     """
-    return _SECRET.sub(r"\1[hidden]", text)
+    return _PASSWORD.sub(r"\1[hidden]@", _SECRET.sub(r"\1[hidden]", text))
 
 
 class TextFormatter(logging.Formatter):

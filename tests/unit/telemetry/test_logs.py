@@ -54,3 +54,10 @@ def test_a_key_that_came_into_a_message_does_not_come_out(formatter):
 
 def test_words_that_only_look_alike_stay():
     assert hide_secrets("task-force of the bearer bond") == "task-force of the bearer bond"
+
+
+def test_the_password_of_a_url_is_hidden_and_the_rest_of_it_is_not():
+    said = hide_secrets(
+        "cannot reach postgresql://tunesmith:pass@db:5432/x, http://127.0.0.1:8000/v1 answers"
+    )
+    assert said == "cannot reach postgresql://tunesmith:[hidden]@db:5432/x, http://127.0.0.1:8000/v1 answers"
