@@ -15,7 +15,7 @@ from tunesmith.controller.probes import answers_http, answers_tcp, touched_latel
 from tunesmith.controller.processes import HOME, INSTANCE, PART
 from tunesmith.controller.supervise import Part
 from tunesmith.stores.atomic import write_atomic
-from tunesmith.stores.platform_file import RunningPlatform
+from tunesmith.stores.platform_file import RAY_PATIENCE, RunningPlatform
 
 _RAY_PORTS = (
     "ray",
@@ -134,6 +134,7 @@ def _ray_head(platform: RunningPlatform, config: ServeConfig) -> Part:
         ],
         environment={
             **settings,
+            **RAY_PATIENCE,
             # There is no other node that its work could move to.
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
             "DASHBOARD_METRIC_PORT": str(ports["dashboard_metrics"]),

@@ -17,6 +17,10 @@ from tunesmith.config.home import Home
 from tunesmith.errors import AuthenticationError
 from tunesmith.stores.atomic import write_atomic
 
+RAY_PATIENCE = {"RAY_worker_register_timeout_seconds": "600"}
+"""For every Ray that starts here. By itself it gives up after 60 s on a worker that still imports, and asks for no
+other: on a busy machine the run then waits for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessId:

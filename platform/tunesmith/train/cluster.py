@@ -17,7 +17,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.config.train import ResourcesConfig
 from tunesmith.errors import UnavailableError
-from tunesmith.stores.platform_file import ProcessId, read_running
+from tunesmith.stores.platform_file import RAY_PATIENCE, ProcessId, read_running
 
 _SECONDS_TO_ANSWER = 10
 TOO_SMALL = "cluster_too_small"
@@ -78,7 +78,7 @@ def ray_session(home: Home, resources: ResourcesConfig, *, log: Path) -> Iterato
     cluster = find_cluster(home)
     # Not closed: Ray's loggers hold on to the stream they find when they are made.
     chatter = log.open("a", encoding="utf-8", buffering=1)
-    with redirect_stdout(chatter), redirect_stderr(chatter), _settings_of_ray(cluster.environment):
+    with redirect_stdout(chatter), redirect_stderr(chatter), _settings_of_ray(cluster):
         import ray  # only now: Ray reads its environment as it is imported
 
         # A short path: Ray puts sockets below it.
@@ -115,12 +115,13 @@ def find_cluster(home: Home) -> Cluster:
 
 
 @contextmanager
-def _settings_of_ray(settings: Mapping[str, str]) -> Iterator[None]:
+def _settings_of_ray(cluster: Cluster) -> Iterator[None]:
     """Set variables for one session: left behind, they would send the next one to a cluster that is gone."""
+    settings = {**cluster.environment, **({} if cluster.address else RAY_PATIENCE)}
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
-        with _one_machine() if settings else nullcontext():
+        with _one_machine() if cluster.environment else nullcontext():
             yield
     finally:
         for name, value in before.items():

@@ -10,6 +10,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.plan import plan_parts, plan_platform
 from tunesmith.controller.processes import HOME, INSTANCE, PART
+from tunesmith.stores.platform_file import RAY_PATIENCE
 
 
 @pytest.fixture
@@ -40,6 +41,7 @@ def test_everything_is_on_loopback_and_ray_is_closed(home, plan):
     assert "--host 127.0.0.1" in " ".join(milvus.command)
     assert ray.environment["RAY_AUTH_MODE"] == "token"
     assert "RAY_ADDRESS" not in ray.environment
+    assert RAY_PATIENCE.items() <= ray.environment.items()
     assert platform.ray_token_file.stat().st_mode & 0o777 == 0o600
     assert platform.base_url.startswith("http://127.0.0.1:")
     assert (gateway.name, indexer.name) == ("gateway", "indexer")
