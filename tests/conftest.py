@@ -62,6 +62,7 @@ class FilesTogether(LoadScopeScheduling):
         return "platform" if file in SHARE_A_PLATFORM else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether:
     """Keep files together, whatever `--dist` says."""
     config.option.loadscopereorder = False
