@@ -1,4 +1,4 @@
-"""The OpenAPI spec of the OpenAI API as a judge of answers: required keys, types, enums."""
+"""The OpenAPI spec of the OpenAI API as a judge of answers: required keys, types, enums; whole and in streams."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from jsonschema import Draft202012Validator
 
 SPEC = Path(__file__).parents[3] / "shared" / "data" / "openapi-openai" / "openapi.json"
 
+Schema = dict[str, Any]
+
 
 class Spec:
     """A spec that answers can be held against.
@@ -23,10 +25,14 @@ class Spec:
     """
 
     def __init__(self, document: dict[str, Any]) -> None:
-        self._document = copy.deepcopy(document)
+        self._document = _with_null(copy.deepcopy(document))
+        self._validators: dict[str, Draft202012Validator] = {}
         schemas = self._document["components"]["schemas"]
         # A file may be made for evals (CreateFileRequest), but its schema forgot to say so.
         schemas["OpenAIFile"]["properties"]["purpose"]["enum"].append("evals")
+        # The spec's own examples say null until a text ends, and its schema did not hear of streams.
+        finish_reason = schemas["CreateCompletionResponse"]["properties"]["choices"]["items"]["properties"]
+        finish_reason["finish_reason"] = {"anyOf": [finish_reason["finish_reason"], {"type": "null"}]}
 
     def check(self, method: str, path: str, status: int, body: Any) -> None:
         """Hold an answer against the spec.
@@ -40,10 +46,30 @@ class Spec:
         Raises:
             AssertionError: lists every fault; or the spec knows no such operation.
         """
-        schema = self._error_schema if status >= 400 else self._answer_schema(method, path)
-        validator = Draft202012Validator({**schema, "components": self._document["components"]})
-        faults = [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(body)]
-        assert not faults, f"{method} {path} -> {status} is not as the spec says:\n" + "\n".join(faults)
+        if status >= 400:
+            schema: Schema | None = {"$ref": "#/components/schemas/ErrorResponse"}
+        else:
+            schema = self._schema(method, path, "application/json")
+        if schema is not None:
+            self._hold(f"{method} {path} -> {status}", schema, body)
+
+    def check_event(self, method: str, path: str, event: Any) -> None:
+        """Hold one event of a stream against the spec.
+
+        Args:
+            method: HTTP method.
+            path: path under the base URL.
+            event: the parsed JSON behind `data:`.
+
+        Raises:
+            AssertionError: lists every fault; or the spec knows no such stream.
+        """
+        # Of text completions the spec says in words that the pieces have the form of the whole.
+        schema = self._schema(method, path, "text/event-stream") or self._schema(
+            method, path, "application/json"
+        )
+        assert schema, f"the spec has no stream {method} {path}"
+        self._hold(f"an event of {method} {path}", self._of_type(schema, event), event)
 
     def knows(self, path: str) -> bool:
         """Whether the spec has this path.
@@ -56,17 +82,54 @@ class Spec:
         """
         return any(pattern.fullmatch(path) for pattern in self._paths)
 
-    @property
-    def _error_schema(self) -> dict[str, Any]:
-        return {"$ref": "#/components/schemas/ErrorResponse"}
+    def has(self, method: str, path: str) -> bool:
+        """Whether the spec has this operation.
 
-    def _answer_schema(self, method: str, path: str) -> dict[str, Any]:
+        Args:
+            method: HTTP method.
+            path: path under the base URL, or its template.
+
+        Returns:
+            True if it does.
+        """
+        return any(
+            pattern.fullmatch(path) and method.lower() in operations
+            for pattern, operations in self._paths.items()
+        )
+
+    def _hold(self, what: str, schema: Schema, body: Any) -> None:
+        name = json.dumps(schema)
+        if name not in self._validators:
+            whole = {**schema, "components": self._document["components"]}
+            self._validators[name] = Draft202012Validator(whole)
+        faults = [
+            f"{fault.json_path}: {fault.message[:500]}" for fault in self._validators[name].iter_errors(body)
+        ]
+        assert not faults, f"{what} is not as the spec says:\n" + "\n".join(faults)
+
+    def _schema(self, method: str, path: str, content: str) -> Schema | None:
         fitting = [operations for pattern, operations in self._paths.items() if pattern.fullmatch(path)]
         assert fitting, f"the spec has no {path}"
-        assert method.lower() in fitting[0], f"the spec has no {method} {path}"
-        answer: dict[str, Any] = fitting[0][method.lower()]["responses"]["200"]
-        schema: dict[str, Any] = answer["content"]["application/json"]["schema"]
+        operation = next((found for found in fitting if method.lower() in found), None)
+        assert operation, f"the spec has no {method} {path}"
+        answers = operation[method.lower()]["responses"]
+        answer = next(answers[status] for status in sorted(answers) if status.startswith("2"))
+        schema: Schema | None = answer.get("content", {}).get(content, {}).get("schema")
         return schema
+
+    def _of_type(self, schema: Schema, event: Any) -> Schema:
+        """Of the kinds of event the one that this event says it is, so that a fault is told of that one alone."""
+        named = self._resolved(schema)
+        kind = event.get("type") if isinstance(event, dict) else None
+        for choice in named.get("anyOf", ()) if kind is not None else ():
+            said = self._resolved(choice).get("properties", {}).get("type", {})
+            if kind in said.get("enum", ()):
+                return dict(choice)
+        return schema
+
+    def _resolved(self, schema: Schema) -> Schema:
+        name = schema.get("$ref", "").removeprefix("#/components/schemas/")
+        return self._document["components"]["schemas"][name] if name else schema
 
     @cached_property
     def _paths(self) -> dict[re.Pattern[str], dict[str, Any]]:
@@ -76,6 +139,16 @@ class Spec:
             re.compile(re.sub(r"\{\w+\}", "[^/]+", template)): self._document["paths"][template]
             for template in templates
         }
+
+
+def _with_null(schema: Any) -> Any:
+    """Say `nullable`, a word of OpenAPI 3.0 that stands in some schemas, in the words of 3.1."""
+    if isinstance(schema, list):
+        return [_with_null(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {name: _with_null(part) for name, part in schema.items() if name != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if schema.get("nullable") is True else plain
 
 
 def load_spec() -> Spec | None:

@@ -13,12 +13,15 @@ from starlette.routing import Match, Route
 
 from tunesmith.errors import PlatformError
 from tunesmith.gateway.request_record import record_of
+from tunesmith.gateway.unserved_routes import way_out_of
 from tunesmith.telemetry.logs import hide_secrets
 
 LOG = logging.getLogger("tunesmith.gateway")
 """The gateway's log."""
 
 RETRY_AFTER_SECONDS = 2
+_NO_IDS = ("/v1/responses/compact", "/v1/responses/input_tokens")
+"""Routes of the OpenAI API that would pass for a thing's id: nothing is there, whatever the method."""
 
 
 def error_body(
@@ -89,17 +92,26 @@ def _headers(error: PlatformError) -> Mapping[str, str]:
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    known = {
-        404: f"Unknown request URL: {request.method} {request.url.path}. Check the path and the base URL.",
-        405: f"{request.url.path} does not take {request.method}.",
-    }
-    message = known.get(error.status_code, str(error.detail))
-    code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code)
-    record_of(request).error_code = code or str(error.status_code)
-    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
-    return JSONResponse(
-        error_body(message, type="invalid_request_error", code=code), error.status_code, headers
-    )
+    if error.status_code in (404, 405):
+        return _no_route(request, error.status_code)
+    record_of(request).error_code = str(error.status_code)
+    body = error_body(str(error.detail), type="invalid_request_error")
+    return JSONResponse(body, error.status_code, error.headers)
+
+
+def _no_route(request: Request, status: int) -> JSONResponse:
+    method, path = request.method, request.url.path
+    if way_out := way_out_of(method, path):
+        message = f"{method} {path} is not served here. {way_out}"
+        status = 404 if path in _NO_IDS else status
+    elif status == 404:
+        message = f"Unknown request URL: {method} {path}. Check the path and the base URL."
+    else:
+        message = f"{path} does not take {method}."
+    code = "unknown_url" if status == 404 else "method_not_allowed"
+    record_of(request).error_code = code
+    headers = {} if status == 404 else {"Allow": _allowed(request)}
+    return JSONResponse(error_body(message, type="invalid_request_error", code=code), status, headers)
 
 
 def _allowed(request: Request) -> str:

@@ -14,7 +14,8 @@ from tunesmith.gateway.errors import platform_error_body
 from tunesmith.gateway.metrics import Tally
 from tunesmith.gateway.upstream import EventSource, in_stream_error
 
-_LOOKED_AT = (b'"error"', b'"usage"', b'"timings_ms"')
+_LOGPROBS = (b'"logprobs":{', b'"logprobs": {')
+_LOOKED_AT = (b'"error"', b'"usage"', b'"timings_ms"', *_LOGPROBS)
 """What makes a chunk worth reading; all others are passed on as they are."""
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -80,8 +81,17 @@ def _look_at(event: bytes, *, tally: Tally, usage_wanted: bool) -> bytes | None:
         tally.failed(error.code or error.type)
         return _event(platform_error_body(error))
     tally.answered(chunk)
-    only_usage = chunk.get("usage") and not chunk.get("choices")
-    return None if only_usage and not usage_wanted else event
+    if chunk.get("usage") and not chunk.get("choices"):
+        return event if usage_wanted else None
+    return _event(_complete_logprobs(chunk)) if any(word in payload for word in _LOGPROBS) else event
+
+
+def _complete_logprobs(chunk: dict[str, Any]) -> dict[str, Any]:
+    """The schema of chat requires a null beside the tokens that vLLM leaves out; that of text completions does not."""
+    for choice in chunk["choices"]:
+        if "delta" in choice and choice.get("logprobs"):
+            choice["logprobs"] = {"refusal": None} | choice["logprobs"]
+    return chunk
 
 
 async def read_chunks(source: EventSource, *, tally: Tally) -> AsyncIterator[dict[str, Any]]:

@@ -278,6 +278,24 @@ def test_the_usage_chunk_is_passed_on_only_where_asked_for(http, plane):
     assert silent[-1] == asked[-1] == "data: [DONE]"
 
 
+def test_log_probabilities_of_a_stream_keep_to_the_specification(http, plane, conforms):
+    token = {"token": "27", "logprob": -0.1, "bytes": [50, 55], "top_logprobs": []}
+    choice = {
+        "index": 0,
+        "delta": {"content": "27"},
+        "logprobs": {"content": [token]},
+        "finish_reason": None,
+    }
+    plane.chunks = [{"choices": [choice]}, {"choices": [{**choice, "logprobs": None}]}]
+    answer = http.post(CHAT, json={"model": "tiny-reader", "messages": QUESTION, "stream": True})
+    first, second, done = answer.text.removesuffix("\n\n").split("\n\n")
+    events = [json.loads(event.removeprefix("data: ")) for event in (first, second)]
+    for event in events:
+        conforms("CreateChatCompletionStreamResponse", event)
+    assert events[0]["choices"][0]["logprobs"] == {"refusal": None, "content": [token]}
+    assert (events[1]["choices"][0]["logprobs"], done) == (None, "data: [DONE]")
+
+
 def test_events_arrive_as_they_are_made(http, plane):
     plane.pieces, plane.pause_seconds = 4, 0.2
     body = {"model": "tiny-reader", "messages": QUESTION, "stream": True}
