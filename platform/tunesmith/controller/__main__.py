@@ -39,8 +39,8 @@ from tunesmith.stores.database import Database, open_home_database
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import ProcessId, RunningPlatform, read_record, write_running
 from tunesmith.stores.state_file import PartState, write_state
+from tunesmith.telemetry.collector import use_collector
 from tunesmith.telemetry.logs import configure_logs
-from tunesmith.telemetry.traces import use_collector
 
 # The dashboard joins Ray on the first question about Serve, and gives up with the client that asked.
 _DASHBOARD_SECONDS = 120.0

@@ -21,8 +21,8 @@ from tunesmith.stores.limits import Limits
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import read_record
 from tunesmith.stores.state_file import read_state
+from tunesmith.telemetry.collector import open_tracer, use_collector
 from tunesmith.telemetry.logs import configure_logs
-from tunesmith.telemetry.traces import open_tracer, use_collector
 
 
 def main() -> None:

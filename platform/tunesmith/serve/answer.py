@@ -21,7 +21,7 @@ from tunesmith.serve.answering import Answerer
 from tunesmith.serve.applications import ANSWER, EMBED, ENGINE
 from tunesmith.serve.options import AnswerOptions
 from tunesmith.serve.searching import Searcher
-from tunesmith.telemetry.traces import open_tracer
+from tunesmith.telemetry.collector import open_tracer
 
 _EMBED_SECONDS = 60.0
 

@@ -35,7 +35,7 @@ from tunesmith.serve.openai_errors import (
     validation_error_response,
 )
 from tunesmith.serve.options import EngineOptions
-from tunesmith.telemetry.traces import collector_endpoint
+from tunesmith.telemetry.collector import collector_endpoint
 
 ROUTES = frozenset(
     {

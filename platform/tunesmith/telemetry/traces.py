@@ -1,19 +1,13 @@
-"""Traces through gateway, retrieval and engine: W3C context in and out, spans sent as OTLP over HTTP.
+"""What a trace is made of: spans through gateway, retrieval and engine, with W3C context in and out.
 
-Where `OTEL_EXPORTER_OTLP_ENDPOINT` (or `telemetry.otlp_endpoint`, which sets it) names nobody, `open_tracer` gives one
-that does nothing and loads nothing. Spans carry names, counts and times; never a prompt or an answer.
+Spans carry names, counts and times; never a prompt or an answer.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
-
-ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-"""OpenTelemetry's own variable: the collector's address, without `/v1/traces`."""
-_TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 Attributes = Mapping[str, str | int | float | bool | None]
 
@@ -58,33 +52,6 @@ class Tracer(Protocol):
         """Send what has not been sent."""
 
 
-def collector_endpoint() -> str | None:
-    """Where traces are sent to.
-
-    Returns:
-        The whole URL, `.../v1/traces`; None where nobody asked for traces.
-    """
-    whole, base = os.environ.get(_TRACES_ENDPOINT), os.environ.get(ENDPOINT)
-    return whole or (f"{base.rstrip('/')}/v1/traces" if base else None)
-
-
-def open_tracer(service: str) -> Tracer:
-    """Make the tracer of one process.
-
-    Args:
-        service: its name: `tunesmith-gateway`.
-
-    Returns:
-        One that sends spans, or one that does nothing.
-    """
-    endpoint = collector_endpoint()
-    if endpoint is None:
-        return NoTracer()
-    from tunesmith.telemetry.otlp import OtlpTracer
-
-    return OtlpTracer(service, endpoint)
-
-
 @contextlib.contextmanager
 def spanning(
     tracer: Tracer, name: str, *, kind: str = "internal", attributes: Attributes | None = None
@@ -109,16 +76,6 @@ def spanning(
         raise
     finally:
         span.end()
-
-
-def use_collector(endpoint: str | None) -> None:
-    """Send this process's traces, and those of what it starts, to a collector; what the environment says wins.
-
-    Args:
-        endpoint: its address, without `/v1/traces`; None changes nothing.
-    """
-    if endpoint:
-        os.environ.setdefault(ENDPOINT, endpoint)
 
 
 class _NoSpan:

@@ -16,8 +16,8 @@ from tunesmith.gateway.metrics import MOST_PROJECTS, Metrics
 from tunesmith.gateway.request_record import RequestRecord
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.keys import KeyStore
+from tunesmith.telemetry.collector import ENDPOINT, open_tracer
 from tunesmith.telemetry.logs import JsonFormatter
-from tunesmith.telemetry.traces import ENDPOINT, open_tracer
 
 from .conftest import Plane, serving
 

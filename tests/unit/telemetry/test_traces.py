@@ -17,7 +17,8 @@ from tunesmith.records import Chunk, Hit
 from tunesmith.serve.answer_app import answer_app
 from tunesmith.serve.answering import Answerer
 from tunesmith.serve.searching import Searcher
-from tunesmith.telemetry.traces import ENDPOINT, NoTracer, collector_endpoint, open_tracer, spanning
+from tunesmith.telemetry.collector import ENDPOINT, collector_endpoint, open_tracer
+from tunesmith.telemetry.traces import NoTracer, spanning
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 ABOVE = "b7ad6b7169203331"
@@ -93,7 +94,7 @@ def test_without_a_collector_nothing_is_traced_and_nothing_loaded(monkeypatch):
     assert collector_endpoint() is None
     assert isinstance(open_tracer("x"), NoTracer)
     code = (
-        "import sys, tunesmith.gateway.app; from tunesmith.telemetry.traces import open_tracer; "
+        "import sys, tunesmith.gateway.app; from tunesmith.telemetry.collector import open_tracer; "
         "open_tracer('x'); sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
