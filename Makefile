@@ -10,7 +10,7 @@ REQUIREMENTS := platform/requirements
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check bench docs chart lock install
+.PHONY: help quickstart test check bench soak docs chart lock install
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ check: $(INSTALLED) ## lint, format, types, docstrings, import contracts, genera
 
 bench: $(INSTALLED) ## the benchmarks; ARGS= goes to pytest
 	@$(BIN)/python -m pytest $(if $(findstring tests/,$(ARGS)),,tests/bench) -o python_files='bench_*.py' -s $(ARGS)
+
+soak: $(INSTALLED) ## kill -9 in SOAK_CASES=60 jobs' lives, drawn by SOAK_SEED=1; goes on where SOAK_REPORT=docs/soak.md stops
+	@PYTHONPATH=$(CURDIR)/platform:$(CURDIR)/tests/flows:$(CURDIR)/tests/faults $(BIN)/python -m soak \
+		--cases $(or $(SOAK_CASES),60) --seed $(or $(SOAK_SEED),1) --report $(or $(SOAK_REPORT),docs/soak.md)
 
 docs: $(INSTALLED) ## write the generated pages again: docs/reference/ and the layout in README.md
 	$(BIN)/python -m tunesmith.cli.reference

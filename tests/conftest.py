@@ -34,6 +34,7 @@ SHARE_A_PLATFORM = tuple(
 LONGEST_FIRST = (
     *SHARE_A_PLATFORM,
     "tests/flows/test_quickstart.py",
+    "tests/faults/test_kills.py",
     "tests/flows/test_train.py",
     "tests/flows/test_preference.py",
     "tests/flows/test_replicas.py",

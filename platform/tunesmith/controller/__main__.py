@@ -111,7 +111,7 @@ def build_controller(platform: RunningPlatform) -> Controller:
         applications=_applications(platform),
         publish=publish,
         record=record,
-        jobs=_jobs(platform, database, objects),
+        jobs=build_job_controller(platform, database, objects),
         batches=_batches(platform, database, objects),
         housekeeper=Housekeeper(
             database,
@@ -122,7 +122,19 @@ def build_controller(platform: RunningPlatform) -> Controller:
     )
 
 
-def _jobs(platform: RunningPlatform, database: Database, objects: ObjectStore) -> JobController:
+def build_job_controller(
+    platform: RunningPlatform, database: Database, objects: ObjectStore
+) -> JobController:
+    """Put together what drives the jobs of a platform; on one database there may be several.
+
+    Args:
+        platform: the record that `up` wrote.
+        database: its metadata database.
+        objects: its object store.
+
+    Returns:
+        A controller of jobs that holds none yet.
+    """
     home = Home(platform.home)
     return JobController(
         database,

@@ -26,7 +26,10 @@ _BELOW = (
     ),
     ("charts/generate/", "what makes the chart's schema and README, and manifests/, with the real helm"),
     ("manifests/", "what a cluster gets, scenario by scenario; rendered, never edited"),
-    ("tests/", "unit/ mirrors the package; contracts/ one suite per protocol; flows/ real engines; bench/"),
+    (
+        "tests/",
+        "unit/ mirrors the package; contracts/ one suite per protocol; flows/ real engines; faults/; bench/",
+    ),
     ("docs/", "a page per flow, decisions/, generated reference/"),
 )
 _WIDTH = 28
