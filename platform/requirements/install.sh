@@ -45,8 +45,10 @@ choose_torch() {
     esac
 }
 
+# Compiled once, on all cores: where Python may not write what it compiles (a read-only folder, PYTHONDONTWRITEBYTECODE),
+# every worker that starts would compile torch and transformers again, ten seconds each time.
 install_packages() {
-    .uv/bin/uv pip sync --python .venv --require-hashes --build-constraints $REQUIREMENTS/tools.txt \
+    .uv/bin/uv pip sync --compile-bytecode --python .venv --require-hashes --build-constraints $REQUIREMENTS/tools.txt \
         $REQUIREMENTS/"$LOCK".txt ||
         stop "the $LOCK packages could not be installed (the reason stands above). Run the same command again once it is mended: what was fetched is kept."
     .uv/bin/uv pip install --quiet --python .venv --no-deps --build-constraints $REQUIREMENTS/tools.txt --editable .
