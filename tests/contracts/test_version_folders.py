@@ -80,6 +80,17 @@ def test_a_replica_pulls_what_another_machine_has_trained(
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing half-pulled stays"
 
 
+def test_beside_a_folder_that_all_share_nothing_is_carried(
+    version: ModelVersion, objects: ObjectStore, trainer: Home, replica: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects.delete_all(version.path)
+    monkeypatch.setenv("TUNESMITH_OBJECTS_FOLDER", str(trainer.objects))
+    adapters = RegisteredAdapters(replica, base="tiny-reader", max_rank=16)
+    assert adapters.find(version.name) == trainer.objects / version.path
+    VersionFolders(trainer).push(version.path)
+    assert objects.keys("projects") == []
+
+
 def test_what_was_pulled_once_is_not_asked_for_again(
     version: ModelVersion, objects: ObjectStore, replica: Home
 ) -> None:

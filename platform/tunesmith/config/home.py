@@ -69,6 +69,11 @@ class Home:
         return Path(os.environ.get("TUNESMITH_OBJECTS_FOLDER") or self.root / "objects")
 
     @property
+    def objects_are_shared(self) -> bool:
+        """Whether `objects` is one folder for all machines: it is the object store itself, or lies beside a bucket."""
+        return self.objects_url.startswith("file://") or "TUNESMITH_OBJECTS_FOLDER" in os.environ
+
+    @property
     def objects_url(self) -> str:
         """URL of the object store of files: `TUNESMITH_OBJECTS_URL` (`s3://bucket/prefix`), else the home's folder."""
         return os.environ.get("TUNESMITH_OBJECTS_URL") or f"file://{self.objects}"

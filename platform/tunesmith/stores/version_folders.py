@@ -1,4 +1,4 @@
-"""The files of a version: a folder on this machine, and the same in the object store where that is a bucket.
+"""The files of a version: a folder that all machines share, or one on each, and the same in a bucket.
 
     projects/<project>/models/<id>/
         adapter_model.safetensors  adapter_config.json  tokenizer.json ...
@@ -34,8 +34,8 @@ class VersionFolders:
 
     def __init__(self, home: Home) -> None:
         self._root = home.objects
-        # A folder of this machine, or one that all machines mount: there is nothing to be moved.
-        self._bucket = None if home.objects_url.startswith("file://") else ObjectStore(home.objects_url)
+        # In a folder that everybody shares everybody finds them.
+        self._bucket = None if home.objects_are_shared else ObjectStore(home.objects_url)
 
     def push(self, key: str) -> None:
         """Put a complete folder of this machine into the bucket, if there is one; again changes nothing.

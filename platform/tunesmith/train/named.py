@@ -65,9 +65,8 @@ def keep_adapter(checkpoint: Path, *, step: int, num_kept: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
     # Of this attempt and earlier ones: one that everybody thought dead takes nothing from its successor.
-    for old in [path for path in named_adapters(attempt.parent).values() if path.parent.name <= attempt.name][
-        :-num_kept
-    ]:
+    mine = [path for path in named_adapters(attempt.parent).values() if path.parent.name <= attempt.name]
+    for old in mine[:-num_kept]:
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -39,5 +39,9 @@ def test_objects_lie_in_the_home_or_where_the_environment_says(
 ) -> None:
     monkeypatch.delenv("TUNESMITH_OBJECTS_URL", raising=False)
     assert Home(tmp_path).objects_url == f"file://{tmp_path}/objects"
+    assert Home(tmp_path).objects_are_shared
     monkeypatch.setenv("TUNESMITH_OBJECTS_URL", "s3://bucket/prefix")
     assert Home(tmp_path).objects_url == "s3://bucket/prefix"
+    assert not Home(tmp_path).objects_are_shared
+    monkeypatch.setenv("TUNESMITH_OBJECTS_FOLDER", "/mnt/objects")
+    assert Home(tmp_path).objects_are_shared
