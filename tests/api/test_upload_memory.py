@@ -18,4 +18,4 @@ def test_a_large_file_for_a_throttled_bucket_is_never_held(tmp_path: Path) -> No
         held = measure_upload(tmp_path, 256, environment)
     print(f"\n256 MiB into a bucket that takes 64 MiB/s: {held}")
     assert held.seconds > 3.5, "the bucket was not throttled"
-    assert held.added_mib < 150
+    assert held.added_mib < 200

@@ -17,6 +17,8 @@ from tunesmith.kubernetes.templates import ClusterTemplates, parse_templates
 from tunesmith.serve.applications import serve_applications
 
 RELEASE = "tunesmith"
+OWN_FOLDER = "projects/proj_support"
+"""What the pods of the jobs may see of the volume of objects."""
 
 
 def templates(objects: Objects) -> ClusterTemplates:
@@ -40,7 +42,12 @@ def ray_objects(objects: Objects) -> list[dict[str, Any]]:
     ]
     jobs = [
         ray_job(
-            Run(f"ftjob-{index}-1", ["tunesmith", "train", "recipe.yaml"], _fitting(group)),
+            Run(
+                f"ftjob-{index}-1",
+                ["tunesmith", "train", "recipe.yaml"],
+                _fitting(group),
+                objects=OWN_FOLDER,
+            ),
             made,
             workspace=workspace,
             release=RELEASE,

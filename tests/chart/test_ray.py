@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from crd import HAVE_CRDS, operator_faults, validate
 from kubernetes_schema import VERSIONS, faults
-from ray_objects import pods_of, ray_objects, serve_config, templates
+from ray_objects import OWN_FOLDER, pods_of, ray_objects, serve_config, templates
 from rendering import Objects, find, render_objects
 from test_processes import mounted
 
 from generate.manifests import CHART
 from tunesmith.config.in_cluster import read_settings
+from tunesmith.kubernetes.ray_job import OBJECTS_VOLUME
 from tunesmith.kubernetes.ray_service import serve_url
 
 needs_crds = pytest.mark.skipif(not HAVE_CRDS, reason="KubeRay's CRDs do not lie beside the checkout")
@@ -65,6 +66,19 @@ def test_only_the_autoscaler_holds_a_token_of_kubernetes() -> None:
         assert head["automountServiceAccountToken"] is False
         assert "kubernetes-token" in {volume["name"] for volume in head["volumes"]}
         assert "kubernetes-token" not in {mount["name"] for mount in head["containers"][0]["volumeMounts"]}
+
+
+def test_pods_of_an_attempt_see_the_folder_of_their_project_and_no_other(objects: Objects) -> None:
+    for thing in ray_objects(objects):
+        if thing["kind"] == "RayJob":
+            *cluster, submitter = [_container(pod) for pod in pods_of(thing)]
+            for container in cluster:
+                told = {variable["name"]: variable.get("value") for variable in container["env"]}
+                mounts = [mount for mount in container["volumeMounts"] if mount["name"] == OBJECTS_VOLUME]
+                whole = told.get("TUNESMITH_OBJECTS_FOLDER") or told["TUNESMITH_OBJECTS_URL"]
+                path = f"{whole.removeprefix('file://')}/{OWN_FOLDER}"
+                assert mounts == [{"name": OBJECTS_VOLUME, "mountPath": path, "subPath": OWN_FOLDER}]
+            assert OBJECTS_VOLUME not in [mount["name"] for mount in submitter["volumeMounts"]]
 
 
 def test_training_pods_hold_no_database_and_no_vectors(objects: Objects) -> None:

@@ -375,6 +375,10 @@ def test_an_attempt_is_told_its_place_in_the_object_store(
     (made,) = kubernetes.server.all("RayJob")
     assert made["spec"]["entrypoint"] == f"tunesmith train --attempt {job.id}/attempt-0001"
     assert made["metadata"]["labels"]["tunesmith/job"] == job.id
+    head = made["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]
+    # What lies beside the folder of its project is not mounted.
+    own = {"mountPath": "/objects/projects/default", "subPath": "projects/default"}
+    assert head["volumeMounts"] == [{"name": "objects", **own}]
 
 
 def test_nothing_is_made_where_the_cluster_refuses(kubernetes: Kubernetes, job: Job, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tunesmith.kubernetes.templates import ClusterTemplates, parse_templates
 def pod(image: str, **spec: Any) -> dict[str, Any]:
     """A PodTemplateSpec with Ray's container first."""
     container = {"name": "ray", "image": image, "env": [{"name": "HF_HOME", "value": "/cache/hf"}]}
+    container |= {"volumeMounts": [{"name": "objects", "mountPath": "/objects"}]}
     container |= spec.pop("container", {})
     return {"metadata": {"labels": {"from": "chart"}}, "spec": {"containers": [container], **spec}}
 

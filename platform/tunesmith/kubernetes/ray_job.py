@@ -21,6 +21,8 @@ QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 """Kueue's label: how much it matters."""
 
+OBJECTS_VOLUME = "objects"
+"""The volume of what runs write, as the chart calls it."""
 _SECONDS_OBJECT_STAYS = 24 * 3600
 """How long the RayJob itself is kept after its cluster: its status says how it ended."""
 
@@ -38,6 +40,7 @@ class Run:
         config_map: a ConfigMap to mount into every pod, if there is one.
         mount: where to mount it.
         retries: new clusters after a failure; the shape's own if None.
+        objects: the folder of the volume of objects that its pods see, such as `projects/acme`; all of it if None.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Run:
     config_map: str | None = None
     mount: str | None = None
     retries: int | None = None
+    objects: str | None = None
 
 
 def ray_job(run: Run, templates: ClusterTemplates, *, workspace: Workspace, release: str) -> dict[str, Any]:
@@ -75,9 +79,11 @@ def ray_job(run: Run, templates: ClusterTemplates, *, workspace: Workspace, rele
         labels=labels,
         environment={**_collective_environment(run.resources, placement), **run.environment},
     )
-    if run.config_map and run.mount:
-        for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        if run.config_map and run.mount:
             _mount(group["template"], run.config_map, run.mount)
+        if run.objects:
+            _narrow(group["template"], run.objects)
     queue = workspace.queue or shape.queue
     return {
         "apiVersion": API_VERSION,
@@ -154,3 +160,11 @@ def _mount(template: dict[str, Any], config_map: str, path: str) -> None:
     )
     mounts = template["spec"]["containers"][0].setdefault("volumeMounts", [])
     mounts.append({"name": "tunesmith-run", "mountPath": path, "readOnly": True})
+
+
+def _narrow(template: dict[str, Any], folder: str) -> None:
+    """Mount one folder of the volume of objects, in the place where it lies, and nothing that lies beside it."""
+    for container in template["spec"]["containers"]:
+        for mount in container.get("volumeMounts", ()):
+            if mount["name"] == OBJECTS_VOLUME:
+                mount |= {"mountPath": f"{mount['mountPath']}/{folder}", "subPath": folder}

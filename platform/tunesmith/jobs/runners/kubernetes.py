@@ -79,6 +79,8 @@ class KubernetesRunner:
                 FENCE_LABEL: str(job.fence),
                 PROJECT_LABEL: label_value(job.project_id),
             },
+            # A path that leads out of it leads nowhere, whatever runs there.
+            objects=f"projects/{job.project_id}",
         )
         space = templates.config.workspace(job.project_id)
         made = create_or_get(self._client, ray_job(run, templates, workspace=space, release=self._release))
