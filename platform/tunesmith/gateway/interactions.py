@@ -81,21 +81,22 @@ async def noting(
     """Pass a stream on and note it; what its client left is not kept.
 
     Args:
-        events: whole events.
+        events: whole events, one or more at a time.
         transcript: where to note.
         done: awaited after the last event.
 
     Yields:
         The events.
     """
-    async for event in events:
-        payload = event.removeprefix(b"data:").strip()
-        if payload == b"[DONE]":
-            # Before the client learns that it is over: it may give feedback at once.
-            await done()
-        elif event.startswith(b"data:"):
-            transcript.note(json.loads(payload))
-        yield event
+    async for passed in events:
+        for event in passed.split(b"\n\n"):
+            payload = event.removeprefix(b"data:").strip()
+            if payload == b"[DONE]":
+                # Before the client learns that it is over: it may give feedback at once.
+                await done()
+            elif event.startswith(b"data:"):
+                transcript.note(json.loads(payload))
+        yield passed
 
 
 def _role(role: str) -> Any:

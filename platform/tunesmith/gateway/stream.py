@@ -56,13 +56,13 @@ async def relay(source: EventSource, *, tally: Tally, usage_wanted: bool) -> Asy
             does, to count tokens.
 
     Yields:
-        Whole events, each with its blank line.
+        Whole events, each with its blank line; what has come together is passed on together.
     """
     try:
-        async for event in source.events():
-            passed = _look_at(event, tally=tally, usage_wanted=usage_wanted)
-            if passed is not None:
-                yield passed + b"\n\n"
+        async for events in source.events():
+            looked_at = (_look_at(event, tally=tally, usage_wanted=usage_wanted) for event in events)
+            if passed := b"".join(event + b"\n\n" for event in looked_at if event is not None):
+                yield passed
     except PlatformError as error:
         tally.failed(error.code or error.type)
         yield _event(platform_error_body(error)) + b"\n\n"
@@ -109,18 +109,19 @@ async def read_chunks(source: EventSource, *, tally: Tally) -> AsyncIterator[dic
         UnavailableError: the engine failed, or the connection broke.
         SlowError: the next piece did not come in time.
     """
-    async for event in source.events():
-        payload = event.removeprefix(b"data:").strip()
-        if not event.startswith(b"data:") or payload == b"[DONE]":
-            continue
-        tally.chunk()
-        chunk: dict[str, Any] = json.loads(payload)
-        if isinstance(chunk.get("error"), dict):
-            error = in_stream_error(chunk["error"])
-            tally.failed(error.code or error.type)
-            raise error
-        tally.answered(chunk)
-        yield chunk
+    async for events in source.events():
+        for event in events:
+            payload = event.removeprefix(b"data:").strip()
+            if not event.startswith(b"data:") or payload == b"[DONE]":
+                continue
+            tally.chunk()
+            chunk: dict[str, Any] = json.loads(payload)
+            if isinstance(chunk.get("error"), dict):
+                error = in_stream_error(chunk["error"])
+                tally.failed(error.code or error.type)
+                raise error
+            tally.answered(chunk)
+            yield chunk
 
 
 def _event(body: dict[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-import httpx
+import aiohttp
 
 from tunesmith.config.serve import LoadConfig
 from tunesmith.errors import (
@@ -27,6 +27,7 @@ from tunesmith.telemetry.traces import NoTracer, Span, Tracer
 _OPERATIONS = {"chat/completions": "chat", "completions": "text_completion", "embeddings": "embeddings"}
 """What OpenTelemetry's conventions for generative models call the work behind each route."""
 
+_NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _T = TypeVar("_T")
 _PAUSE_SECONDS = 0.2
 """Before a request is sent once more, times how often it was sent: its router has heard of the death by then."""
@@ -44,14 +45,8 @@ class Upstream:
     def __init__(self, serve_url: str, load: LoadConfig | None = None, tracer: Tracer | None = None) -> None:
         self._load, self._tracer = load or LoadConfig(), tracer or NoTracer()
         self.admission = Admission(self._load)
-        connect = self._load.connect_seconds
-        self._client = httpx.AsyncClient(
-            base_url=serve_url,
-            timeout=httpx.Timeout(None, connect=connect, write=self._load.idle_seconds, pool=connect),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=100),
-            headers={"Accept-Encoding": "identity"},
-            trust_env=False,
-        )
+        self._serve_url = serve_url
+        self._opened: aiohttp.ClientSession | None = None
 
     async def post(self, path: str, body: Mapping[str, Any], *, tally: Tally) -> dict[str, Any]:
         """Ask for an answer in one piece.
@@ -103,16 +98,29 @@ class Upstream:
         call = await self._enter(path, tally)
         try:
             async with self._in_time(self._load.first_byte_seconds):
-                response, pieces, first = await self._answered(path, body, call, _read_first)
+                response, first = await self._answered(path, body, call, _read_first)
         except BaseException as error:
             call.fail(error)
             call.end()
             raise
-        return EventSource(response, pieces, first, call, self._load)
+        return EventSource(response, first, call, self._load)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        if self._opened:
+            await self._opened.close()
+
+    @property
+    def _client(self) -> aiohttp.ClientSession:
+        # aiohttp, since its parser is written in C: a stream has a piece for every token. It wants a running loop.
+        if self._opened is None:
+            self._opened = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._load.connect_seconds),
+                headers={"Accept-Encoding": "identity", "Content-Type": "application/json"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._opened
 
     async def _enter(self, path: str, tally: Tally) -> Call:
         place = await self.admission.enter(tally.project_id)
@@ -131,7 +139,11 @@ class Upstream:
             raise _slow(f"did not answer within {seconds:g} s") from error
 
     async def _answered(
-        self, path: str, body: Mapping[str, Any], call: Call, read: Callable[[httpx.Response], Awaitable[_T]]
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        call: Call,
+        read: Callable[[aiohttp.ClientResponse], Awaitable[_T]],
     ) -> _T:
         """Send until something of the answer has come; what `read` leaves open is its caller's to close."""
         for times in range(1, self._load.tries):
@@ -141,21 +153,23 @@ class Upstream:
                 await asyncio.sleep(_PAUSE_SECONDS * times)
         return await read(await self._send(path, body, call))
 
-    async def _send(self, path: str, body: Mapping[str, Any], call: Call) -> httpx.Response:
+    async def _send(self, path: str, body: Mapping[str, Any], call: Call) -> aiohttp.ClientResponse:
         # Ray Serve and vLLM take this id for their own, so that the lines of their logs can be found by it. It is new
         # at every try: clients choose ids too, and may choose one twice, which the engine could not tell apart.
         request_id = f"{call.request_id}-{secrets.token_hex(4)}"
         headers = {**self._tracer.headers(call.span), "x-request-id": request_id}
-        request = self._client.build_request("POST", path, json=body, headers=headers)
+        raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         try:
-            response = await self._client.send(request, stream=True)
-        except httpx.HTTPError as error:
+            response = await self._client.post(
+                f"{self._serve_url}{path}", data=raw, headers=headers, allow_redirects=False
+            )
+        except aiohttp.ClientError as error:
             raise _transport_error(error) from error
-        if response.status_code != 200:
+        if response.status != 200:
             try:
-                raise _as_error(response.status_code, await _reading(response))
+                raise _as_error(response.status, await _reading(response))
             finally:
-                await response.aclose()
+                response.close()
         return response
 
 
@@ -200,31 +214,22 @@ class EventSource:
 
     Args:
         response: an open response.
-        pieces: what it still brings.
         first: the piece that has come.
         call: what the answer holds of the data plane; ended when the source is closed.
         load: how long the next event, and all of them, may take.
     """
 
-    def __init__(
-        self,
-        response: httpx.Response,
-        pieces: AsyncIterator[bytes],
-        first: bytes,
-        call: Call,
-        load: LoadConfig,
-    ) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, first: bytes, call: Call, load: LoadConfig) -> None:
         self._response = response
-        self._rest = pieces
         self._first = first
         self._call = call
         self._load = load
 
-    async def events(self) -> AsyncIterator[bytes]:
-        """The events, each as soon as it is whole.
+    async def events(self) -> AsyncIterator[list[bytes]]:
+        """The events, each as soon as it is whole; where several have come meanwhile, all of them at once.
 
         Yields:
-            One event's lines, without the blank line after it.
+            Lines of one event or more, each without the blank line after it.
 
         Raises:
             UnavailableError: the connection broke.
@@ -233,10 +238,10 @@ class EventSource:
         pending = b""
         async for piece in self._pieces():
             *whole, pending = (pending + piece).replace(b"\r\n", b"\n").split(b"\n\n")
-            for event in whole:
-                yield event
+            if whole:
+                yield whole
         if pending.strip():
-            yield pending
+            yield [pending]
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         yield self._first
@@ -246,49 +251,46 @@ class EventSource:
             due = min(clock() + patience, last)
             try:
                 async with asyncio.timeout_at(due):
-                    piece = await anext(self._rest, None)
+                    piece = await self._response.content.readany()
             except TimeoutError as error:
                 told = (
                     f"said nothing for {patience:g} s" if due < last else "took too long for the whole answer"
                 )
                 raise _slow(told) from error
-            except httpx.HTTPError as error:
+            except aiohttp.ClientError as error:
                 raise _transport_error(error) from error
-            if piece is None:
+            if not piece:
                 return
             yield piece
 
     async def close(self) -> None:
-        """Close the connection; an answer that is still being made is given up."""
+        """Close the connection, unless the answer is whole; one that is still being made is given up."""
         self._call.end()
-        await self._response.aclose()
+        self._response.close()
 
 
-async def _read_whole(response: httpx.Response) -> bytes:
-    try:
+async def _read_whole(response: aiohttp.ClientResponse) -> bytes:
+    async with response:
         return await _reading(response)
-    finally:
-        await response.aclose()
 
 
-async def _read_first(response: httpx.Response) -> tuple[httpx.Response, AsyncIterator[bytes], bytes]:
-    pieces = response.aiter_raw()
-    async with contextlib.AsyncExitStack() as closing:
-        closing.push_async_callback(response.aclose)
+async def _read_first(response: aiohttp.ClientResponse) -> tuple[aiohttp.ClientResponse, bytes]:
+    with contextlib.ExitStack() as closing:
+        closing.callback(response.close)
         try:
-            first = await anext(pieces, None)
-        except httpx.HTTPError as error:
+            first = await response.content.readany()
+        except aiohttp.ClientError as error:
             raise _transport_error(error) from error
-        if first is None:
+        if not first:
             raise _lost()
         closing.pop_all()
-    return response, pieces, first
+    return response, first
 
 
-async def _reading(response: httpx.Response) -> bytes:
+async def _reading(response: aiohttp.ClientResponse) -> bytes:
     try:
-        return await response.aread()
-    except httpx.HTTPError as error:
+        return await response.read()
+    except aiohttp.ClientError as error:
         raise _transport_error(error) from error
 
 
@@ -296,8 +298,8 @@ def _slow(what: str) -> SlowError:
     return SlowError(f"The engine {what}. Ask for fewer tokens, or try again.")
 
 
-def _transport_error(error: httpx.HTTPError) -> PlatformError:
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+def _transport_error(error: aiohttp.ClientError) -> PlatformError:
+    if isinstance(error, _NO_CONNECTION):
         return UnavailableError(
             "The engine does not answer. It may be starting: GET /readyz says. Try again."
         )
