@@ -28,7 +28,15 @@ GRACE_SECONDS = 20.0
 MARK = "TUNESMITH_TEST_SESSION"
 SHARE_A_PLATFORM = tuple(
     f"tests/flows/test_{flow}.py"
-    for flow in ("fine_tuning", "circle", "classic_program", "platform", "responses", "vector_stores")
+    for flow in (
+        "fine_tuning",
+        "circle",
+        "classic_program",
+        "platform",
+        "responses",
+        "secrets",
+        "vector_stores",
+    )
 )
 """The flows with the fixture `platform`: they run in one worker, so that it is started once."""
 LONGEST_FIRST = (
