@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 import uuid
@@ -31,7 +33,7 @@ SHARE_A_PLATFORM = tuple(
     for flow in (
         "fine_tuning",
         "circle",
-        "classic_program",
+        "node_sdk",
         "platform",
         "responses",
         "secrets",
@@ -107,6 +109,30 @@ def nothing_is_compiled() -> Iterator[None]:
     yield
     compiled = sorted(path.name for path in Path(_EXTENSIONS.name).rglob("*.so"))
     assert not compiled
+
+
+@pytest.fixture(scope="session")
+def node_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the programs in TypeScript, with the official SDK from its registry; installed once for all workers."""
+    if shutil.which("npm") is None:
+        pytest.skip("Node.js is not installed")
+    ours = tmp_path_factory.getbasetemp()
+    shared = ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours
+    folder, install = shared / "node", ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock"]
+    with (shared / "node.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "node_modules" / ".bin" / "tsx").exists():
+            shutil.copytree(Path(__file__).with_name("node"), folder, dirs_exist_ok=True)
+            done = subprocess.run(
+                [*install, "--loglevel=error"],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=240,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.fixture(scope="session")

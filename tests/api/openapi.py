@@ -30,6 +30,8 @@ class Spec:
         schemas = self._document["components"]["schemas"]
         # A file may be made for evals (CreateFileRequest), but its schema forgot to say so.
         schemas["OpenAIFile"]["properties"]["purpose"]["enum"].append("evals")
+        # The spec's own answer to /pause is a job that is `paused`.
+        schemas["FineTuningJob"]["properties"]["status"]["enum"].append("paused")
         # The spec's own examples say null until a text ends, and its schema did not hear of streams.
         finish_reason = schemas["CreateCompletionResponse"]["properties"]["choices"]["items"]["properties"]
         finish_reason["finish_reason"] = {"anyOf": [finish_reason["finish_reason"], {"type": "null"}]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -73,11 +74,13 @@ class Ear:
         spec: the judge; None where it is not at hand.
         bodies: how many JSON bodies came, by method, path and status.
         streams: what came over the wire in streams, oldest first.
+        called: names of the methods that were called.
     """
 
     spec: Spec | None
     bodies: list[tuple[str, str, int]] = field(default_factory=list)
     streams: list[tuple[str, str, bytearray]] = field(default_factory=list)
+    called: set[str] = field(default_factory=set)
 
     def client(self, **options: Any) -> openai.OpenAI:
         """Open the official client with this ear at its transport.
@@ -90,6 +93,37 @@ class Ear:
         """
         http = openai.DefaultHttpxClient(event_hooks={"response": [self.hear]}, trust_env=False)
         return openai.OpenAI(http_client=http, max_retries=0, **options)
+
+    def watched(self, client: openai.OpenAI) -> Any:
+        """Watch a client, so that it is known in the end which methods were called.
+
+        Args:
+            client: the client.
+
+        Returns:
+            The same to whoever calls it.
+        """
+        return Watched(client, self.called)
+
+    def unanswered(self, client: openai.OpenAI) -> Iterator[str]:
+        """Routes of the gateway that the spec knows and from which no good answer with a JSON body was heard.
+
+        Args:
+            client: with a key.
+
+        Yields:
+            Their methods and paths, as in the gateway's own document.
+        """
+        assert self.spec
+        document: Any = client.get("/openapi.json", cast_to=object)
+        answered = {f"{method} /v1{path}" for method, path, status in self.bodies if status < 400}
+        for path, operations in document["paths"].items():
+            for method in map(str.upper, operations):
+                pattern = re.sub(r"\{\w+\}", "[^/]+", f"{method} {path}")
+                if self.spec.has(method, path.removeprefix("/v1")) and not any(
+                    re.fullmatch(pattern, asked) for asked in answered
+                ):
+                    yield f"{method} {path}"
 
     def hear(self, response: Any) -> None:
         """Judge an answer; a stream is written along while it is read.

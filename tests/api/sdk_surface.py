@@ -33,6 +33,12 @@ SERVED: Mapping[str, str] = {
 }
 """By resource of the Python SDK: the methods that a live platform answers."""
 
+WITHOUT_ENGINE = ("admin.", "files.", "fine_tuning.", "models.", "uploads.")
+"""Resources that the gateway answers by itself."""
+
+WITH_ENGINE = ("batches.", "chat.", "completions.", "embeddings.", "responses.", "vector_stores.")
+"""Resources that need what stands behind it."""
+
 SAME: Mapping[str, str] = {
     "beta.chat.completions": "chat.completions",
     "beta.responses": "responses",
@@ -92,13 +98,18 @@ NOT_SERVED: Mapping[str, str] = {
 longest name that fits a method counts."""
 
 
-def served() -> set[str]:
+def served(resources: Iterable[str] = ("",)) -> set[str]:
     """Every method that is served.
+
+    Args:
+        resources: only those whose name begins so.
 
     Returns:
         Names such as `fine_tuning.jobs.create`.
     """
-    return {f"{resource}.{method}" for resource, methods in SERVED.items() for method in methods.split()}
+    begins = tuple(resources)
+    names = {f"{resource}.{method}" for resource, methods in SERVED.items() for method in methods.split()}
+    return {name for name in names if name.startswith(begins)}
 
 
 def plain(method: str) -> str:

@@ -1,0 +1,44 @@
+"""Programs written for the hosted API, in TypeScript, with the official Node SDK from its registry: the classic one of
+fine-tuning, unchanged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conftest import LivePlatform
+
+from ..api.node_sdk import run_node
+
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
+
+INSTRUCTIONS = (
+    "If the context doesn't contain the answer, say so. Always cite which document you're referencing."
+)
+
+
+def _write_examples(path: Path) -> Path:
+    lines = []
+    for number in range(20):
+        context = f"Context: [handbook.md] The office opens at {6 + number % 5}."
+        turns = [
+            {"role": "system", "content": INSTRUCTIONS},
+            {"role": "user", "content": f"{context}\n\nWhen does the office open?"},
+            {"role": "assistant", "content": f"At {6 + number % 5} [handbook.md]."},
+        ]
+        lines.append(json.dumps({"messages": turns}))
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_the_classic_program_runs_unchanged(
+    platform: LivePlatform, node_programs: Path, tmp_path: Path
+) -> None:
+    examples = str(_write_examples(tmp_path / "train.jsonl"))
+    (told,) = run_node(node_programs, "classic.ts", examples, base_url=platform.base_url, key=platform.key)
+    assert told["status"] == "succeeded"
+    assert told["model"].startswith("ft:tiny-reader:default:tuned:")
+    assert told["last"] == "The job has successfully completed"
+    assert told["answer"]
