@@ -10,7 +10,7 @@ REQUIREMENTS := platform/requirements
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check bench soak docs chart lock install
+.PHONY: help quickstart test check bench soak docs chart sbom lock install
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ docs: $(INSTALLED) ## write the generated pages again: docs/reference/ and the l
 
 chart: $(INSTALLED) ## write what follows from the chart again: its schema, its README, manifests/
 	@PYTHONPATH=platform:charts $(BIN)/python -m generate
+
+sbom: ## dist/sbom-LOCK.cdx.json: what the image of that lock holds, as CycloneDX
+	@PYTHON=$(PYTHON) $(REQUIREMENTS)/sbom.sh $(LOCK) dist/sbom-$(LOCK).cdx.json
 
 lock: ## write the pinned requirements again from pyproject.toml; UPGRADE=1 takes the newest
 	@UPGRADE=$(UPGRADE) PYTHON=$(PYTHON) $(REQUIREMENTS)/lock.sh

@@ -102,6 +102,15 @@ def test_the_layers_script_is_sound_shell_and_knows_both_locks() -> None:
         assert (ROOT / "platform" / "requirements" / f"{target}.txt").exists()
 
 
+def test_the_bill_of_materials_is_made_of_the_images_lock() -> None:
+    text = (LAYERS.parent / "sbom.sh").read_text(encoding="utf-8")
+    assert subprocess.run(["sh", "-n", str(LAYERS.parent / "sbom.sh")], check=False).returncode == 0
+    assert "--extra dev" not in text
+    for flag in ("--override", "--constraints", "--python-platform"):
+        assert flag in text
+    assert (LAYERS.parent / "sbom.sh").stat().st_mode & 0o111
+
+
 def test_every_command_of_the_chart_is_in_the_package(objects: Objects) -> None:
     modules = set()
     for pod in pod_specs(objects).values():

@@ -152,6 +152,8 @@ class FakeApiServer:
             return _status(401, "Unauthorized", "Unauthorized")
         if request.url.path == "/version":
             return JSONResponse({"major": "1", "minor": self.minor, "gitVersion": f"v1.{self.minor}.0"})
+        if request.url.path == "/apis":
+            return JSONResponse({"kind": "APIGroupList", "groups": self._groups()})
         found = self._route(request.url.path)
         if found is None:
             return PlainTextResponse("404 page not found\n", 404)
@@ -194,6 +196,10 @@ class FakeApiServer:
                 name, subresource = (*rest[1:], "", "")[:2]
                 return resource, namespace, name, subresource
         return None
+
+    def _groups(self) -> list[dict[str, Any]]:
+        served = {r.api_version for r in RESOURCES.values() if r.group and r.kind not in self.missing_kinds}
+        return [{"name": each.split("/")[0], "versions": [{"groupVersion": each}]} for each in sorted(served)]
 
     def _review(self, body: dict[str, Any]) -> Response:
         asked = body["spec"]["resourceAttributes"]

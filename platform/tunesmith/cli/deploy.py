@@ -60,13 +60,21 @@ def install(
         int, typer.Option(min=10, help="How long everything may take to be ready.")
     ] = 600,
     check: Annotated[bool, typer.Option(help="Look at the cluster first.")] = True,
+    prerequisites: Annotated[
+        list[str],
+        typer.Option(
+            "--with", help="Where the cluster lacks it: kuberay, kueue, monitoring; kueue=VERSION pins it."
+        ),
+    ] = [],  # noqa: B006
 ) -> None:
     """Install a release or upgrade it; says what comes up and what is stuck, and takes back what fails."""
     from tunesmith.deploy.helm import Helm
     from tunesmith.deploy.install import install as install_release
+    from tunesmith.deploy.prerequisites import choose, install_prerequisites
 
     helm, client = Helm.find(), _client(context, namespace)
     wanted = _release(release, client.namespace, chart, values, settings, client.context)
+    install_prerequisites(client, helm, choose(prerequisites), say=typer.echo)
     install_release(client, helm, wanted, say=typer.echo, timeout_seconds=timeout_seconds, checked=check)
     typer.echo(f"{release} is installed in {client.namespace}. `tunesmith deploy status` shows it.")
 

@@ -15,6 +15,13 @@ from tunesmith.errors import ConfigError, DependencyError
 
 _OLDEST = (3, 14)
 _LONGEST = 600
+ASSUMED_APIS = (
+    "ray.io/v1",
+    "monitoring.coreos.com/v1",
+    "gateway.networking.k8s.io/v1",
+    "kueue.x-k8s.io/v1beta1",
+)
+"""What a cluster that is not asked is taken to know: the chart refuses what the cluster does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +92,12 @@ class Helm:
             raise DependencyError(f"{found} is helm {told.strip()}; 3.14 or newer is needed.")
         return cls(Path(found), version)
 
-    def render(self, release: Release) -> str:
+    def render(self, release: Release, *, known: Sequence[str] = ASSUMED_APIS) -> str:
         """Render the chart, without any cluster.
 
         Args:
             release: what to render.
+            known: groups and versions of the API that the cluster serves.
 
         Returns:
             Manifests, as `kubectl apply` takes them.
@@ -97,7 +105,21 @@ class Helm:
         Raises:
             ConfigError: a value is wrong; says which.
         """
-        return _run([str(self.binary), "template", release.name, *release.arguments])
+        apis = [word for api in known for word in ("--api-versions", api)]
+        return _run([str(self.binary), "template", release.name, *release.arguments, *apis])
+
+    def put(self, arguments: Sequence[str], *, context: str | None) -> None:
+        """Install or upgrade somebody else's chart, and wait until it is ready.
+
+        Args:
+            arguments: release, chart, and options.
+            context: the context of the kubeconfig.
+
+        Raises:
+            ConfigError: it does not come up.
+        """
+        at = ["--kube-context", context] if context else []
+        _run([str(self.binary), "upgrade", "--install", *arguments, *at])
 
     def install_command(self, release: Release, *, timeout_seconds: int) -> list[str]:
         """The words that install a release, or upgrade it; what fails is taken back.

@@ -41,7 +41,9 @@ def install(
         DependencyError: the cluster lacks something; nothing was begun.
         ConfigError: a value is wrong, nothing was begun; or it did not come up, says why.
     """
-    manifest = helm.render(release)  # a wrong value is told before anything is touched
+    manifest = helm.render(
+        release, known=client.api_versions()
+    )  # a wrong value is told before anything is touched
     if checked:
         faults = faults_of(examine_cluster(client, needs_gpu=_asks_for_gpus(manifest)))
         if faults:

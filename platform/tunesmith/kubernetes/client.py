@@ -70,6 +70,15 @@ class KubernetesClient:
         told = json.loads(self._connection.request("GET", "/version", what="read the version"))
         return int(told["major"]), int("".join(filter(str.isdecimal, told["minor"])))
 
+    def api_versions(self) -> list[str]:
+        """Ask for all that the server serves beside the core.
+
+        Returns:
+            Groups with their versions, `ray.io/v1`.
+        """
+        told = json.loads(self._connection.request("GET", "/apis", what="list the API groups"))
+        return [version["groupVersion"] for group in told["groups"] for version in group["versions"]]
+
     def get(self, kind: str, name: str, *, namespace: str | None = None) -> Thing | None:
         """Read an object.
 

@@ -66,6 +66,49 @@ def test_a_release_is_installed(
     assert command.endswith("--namespace tunesmith --wait --atomic --timeout 60s")
 
 
+def test_the_chart_is_told_what_the_cluster_knows(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
+) -> None:
+    """Else it would refuse queues on a cluster that has Kueue, and take them on one that has not."""
+    run_install(client)
+    (with_kueue,) = asked(helm_log, "template")
+    assert "--api-versions kueue.x-k8s.io/v1beta1" in with_kueue
+    assert "--api-versions monitoring.coreos.com/v1" not in with_kueue
+    good_cluster.missing_kinds = {"Workload"}
+    run_install(client)
+    assert "kueue" not in asked(helm_log, "template")[1]
+    assert CliRunner().invoke(app, ["deploy", "render"]).exit_code == 0
+    assert "--api-versions monitoring.coreos.com/v1" in asked(helm_log, "template")[2]
+
+
+def test_prerequisites_go_in_first_and_in_order(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
+) -> None:
+    good_cluster.missing_kinds = {"Workload"}
+    words = ["--with", "kueue=0.17.2", "--with", "kuberay", "--with", "monitoring"]
+    done = CliRunner().invoke(app, ["deploy", "install", *words])
+    assert done.exit_code == 0, done.output
+    assert "kuberay: the cluster has it" in done.output
+    monitoring, kueue, release = asked(helm_log, "upgrade")
+    assert monitoring.startswith("upgrade --install prometheus kube-prometheus-stack --namespace monitoring ")
+    assert kueue.startswith("upgrade --install kueue oci://registry.k8s.io/kueue/charts/kueue ")
+    assert "--version 0.17.2" in kueue
+    assert "--repo" not in kueue
+    assert release.startswith("upgrade --install tunesmith ")
+
+
+def test_a_prerequisite_that_is_none_or_fails_begins_nothing_more(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="--with istio: not one of kuberay, kueue, monitoring"):
+        CliRunner().invoke(app, ["deploy", "install", "--with", "istio"], catch_exceptions=False)
+    assert asked(helm_log, "upgrade") == []
+    monkeypatch.setenv("HELM_FAILS", "1")
+    with pytest.raises(ConfigError, match="context deadline exceeded"):
+        CliRunner().invoke(app, ["deploy", "install", "--with", "monitoring"], catch_exceptions=False)
+    assert len(asked(helm_log, "upgrade")) == 1
+
+
 def test_nothing_is_begun_on_a_cluster_that_is_not_ready(
     server: FakeApiServer, client: KubernetesClient, helm_log: Path
 ) -> None:
@@ -81,7 +124,7 @@ def test_nothing_is_begun_with_wrong_values(
     (tmp_path / "manifest.yaml").unlink()
     with pytest.raises(ConfigError, match="image is empty"):
         run_install(client)
-    assert good_cluster.requests == []
+    assert good_cluster.requests == [("GET", "/apis")]
 
 
 def test_a_missing_namespace_is_made(

@@ -1,0 +1,126 @@
+"""What a cluster needs before a release: each from its own chart, in the order in which they need each other.
+
+monitoring, whose kinds all may use  >  KubeRay  >  Kueue, which queues RayJobs  >  the release
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from tunesmith.deploy.helm import Helm
+from tunesmith.errors import ConfigError
+from tunesmith.kubernetes.client import KubernetesClient
+
+
+@dataclass(frozen=True, slots=True)
+class Prerequisite:
+    """One of them.
+
+    Attributes:
+        name: as it is asked for.
+        group: the API group that it brings; a cluster that knows it has it already, from whomever.
+        chart: name of the chart, or its oci:// address.
+        repository: where the chart is; empty for an oci:// address.
+        version: of the chart; empty: the newest.
+        release: name of its release.
+        namespace: where it goes, by itself.
+    """
+
+    name: str
+    group: str
+    chart: str
+    repository: str
+    version: str
+    release: str
+    namespace: str
+
+    @property
+    def arguments(self) -> list[str]:
+        """Chart, place and version, as helm takes them."""
+        words = [self.release, self.chart, "--namespace", self.namespace, "--create-namespace", "--wait"]
+        words += ["--repo", self.repository] if self.repository else []
+        return words + (["--version", self.version] if self.version else [])
+
+
+PREREQUISITES = (
+    Prerequisite(
+        "monitoring",
+        "monitoring.coreos.com",
+        "kube-prometheus-stack",
+        "https://prometheus-community.github.io/helm-charts",
+        "",
+        "prometheus",
+        "monitoring",
+    ),
+    Prerequisite(
+        "kuberay",
+        "ray.io",
+        "kuberay-operator",
+        "https://ray-project.github.io/kuberay-helm",
+        "1.7.0",
+        "kuberay-operator",
+        "kuberay",
+    ),
+    Prerequisite(
+        "kueue",
+        "kueue.x-k8s.io",
+        "oci://registry.k8s.io/kueue/charts/kueue",
+        "",
+        "",
+        "kueue",
+        "kueue-system",
+    ),
+)
+"""All that can be put there, in the order in which that is done."""
+
+
+def choose(words: Sequence[str]) -> list[Prerequisite]:
+    """Find what is asked for.
+
+    Args:
+        words: `kuberay`, or `kueue=0.17.2` for a version of the chart.
+
+    Returns:
+        Them, in the order in which they go in.
+
+    Raises:
+        ConfigError: one is not known.
+    """
+    asked = dict(word.partition("=")[::2] for word in words)
+    known = {each.name for each in PREREQUISITES}
+    for name in asked:
+        if name not in known:
+            raise ConfigError(
+                f"--with {name}: not one of {', '.join(sorted(known))}. Install it with its own chart."
+            )
+    return [
+        replace(each, version=asked[each.name] or each.version)
+        for each in PREREQUISITES
+        if each.name in asked
+    ]
+
+
+def install_prerequisites(
+    client: KubernetesClient, helm: Helm, wanted: Sequence[Prerequisite], *, say: Callable[[str], None]
+) -> None:
+    """Put there what the cluster lacks; what it has, whoever installed it, is left as it is.
+
+    Args:
+        client: the cluster.
+        helm: installs.
+        wanted: in order.
+        say: told of each.
+
+    Raises:
+        ConfigError: one does not come up; those after it were not begun.
+        PlatformError: the cluster cannot be asked.
+    """
+    groups = {version.partition("/")[0] for version in client.api_versions()}
+    context = None if client.context == "in-cluster" else client.context
+    for each in wanted:
+        if each.group in groups:
+            say(f"{each.name}: the cluster has it")
+            continue
+        say(f"{each.name}: {each.chart} {each.version or 'newest'} into {each.namespace}")
+        helm.put(each.arguments, context=context)
