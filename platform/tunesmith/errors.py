@@ -205,6 +205,13 @@ class LostError(UnavailableError):
     """A request was lost with what worked on it, and nothing of its answer had come: it may be sent once more."""
 
 
+class WakingError(UnavailableError):
+    """A model is on its way into memory; the request that met this has called it."""
+
+    default_code = "model_starting"
+    retry_after_seconds = 10
+
+
 class OverloadedError(UnavailableError):
     """A part has as much to do as it can hold; nothing was begun."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -53,7 +54,7 @@ class BudgetConfig(StrictModel):
     """
 
     engine_cpus: float = Field(1.0, gt=0)
-    """The vLLM engine."""
+    """A vLLM engine; there may be `serving.max_awake` of them."""
     retrieval_cpus: float = Field(0.5, gt=0)
     """Embedder, search, prompt, citation check."""
     training_cpus: float = Field(2.5, ge=0)
@@ -61,10 +62,16 @@ class BudgetConfig(StrictModel):
     object_store_gib: float = Field(0.5, gt=0)
     """Shared memory of Ray's object store, GiB. Little goes through it: weights and data are read from files."""
 
-    @property
-    def total(self) -> int:
-        """CPUs the Ray head is started with."""
-        return int(-(-(self.engine_cpus + self.retrieval_cpus + self.training_cpus) // 1))
+    def total(self, num_engines: int) -> int:
+        """CPUs the Ray head is started with.
+
+        Args:
+            num_engines: engines in memory at once.
+
+        Returns:
+            What serving and training may hold together, rounded up.
+        """
+        return math.ceil(num_engines * self.engine_cpus + self.retrieval_cpus + self.training_cpus)
 
 
 class JobsConfig(StrictModel):
@@ -88,14 +95,17 @@ class JobsConfig(StrictModel):
     """How long checkpoints, packed rows and the like of a job are kept after its end; logs, events and its version
     stay."""
     stand_ins: tuple[str, ...] = ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", "gpt-3.5-turbo")
-    """Names of hosted models for which the served base stands in, so that programs run unchanged."""
+    """Names of hosted models for which the first served base stands in, so that programs run unchanged."""
 
 
 class BaseConfig(StrictModel):
-    """One served base in a cluster: a RayService of its own."""
+    """One served base: an engine of its own; in a cluster a RayService of its own, to which replicas, GPUs and
+    `worker_group` apply."""
 
     model: str
-    """Base model: a shipped one, a folder of the image, or a Hugging Face name."""
+    """Base model: a shipped one, a folder, or a Hugging Face name."""
+    stand_ins: tuple[str, ...] = ()
+    """Names of hosted models for which this base stands in, before those of `jobs.stand_ins`."""
     worker_group: str | None = None
     """Worker group of the engine's replicas; unset: the first with GPUs, else the first."""
     min_replicas: int = Field(1, ge=0)
@@ -124,6 +134,21 @@ class BaseConfig(StrictModel):
     def gpus(self) -> int:
         """GPUs of one replica, where it runs on GPUs."""
         return self.tensor_parallel_size * self.pipeline_parallel_size
+
+
+class ServingConfig(StrictModel):
+    """Which bases are in memory, and what a request for one that is not gets."""
+
+    max_awake: int | None = Field(None, ge=1)
+    """Bases in memory at once, fine-tuned whole models among them. For one more, the idle one that was asked for
+    longest ago goes to sleep. Unset: those that are configured, and one more."""
+    idle_seconds: float | None = Field(None, ge=20)
+    """A base that nobody has asked for so long goes to sleep; in a cluster, a fine-tuned whole model. Unset: none
+    does while there is room."""
+    on_the_way: Literal["wait", "refuse"] = "wait"
+    """A request for a base that sleeps or starts wakes it and waits, or gets 503 with `Retry-After` at once."""
+    wait_seconds: float = Field(120, gt=0)
+    """How long it waits; then it gets the 503."""
 
 
 class LimitsConfig(StrictModel):
@@ -213,7 +238,7 @@ class ServeConfig(StrictModel):
     model: str = "tiny-reader"
     """Base model: a shipped one, a folder, or a Hugging Face name."""
     bases: tuple[BaseConfig, ...] = ()
-    """In a cluster: the bases that are served. Unset: `model`, once."""
+    """The bases that are served; the first is the one that jobs and stand-ins mean by default. Unset: `model`, once."""
     port: int = Field(8000, ge=0, le=65535)
     """Port of the gateway on 127.0.0.1; 0 takes a free one."""
     embedder: str = "all-MiniLM-L6-v2"
@@ -228,6 +253,8 @@ class ServeConfig(StrictModel):
     """Defaults of retrieval; a request may override `top_k`."""
     engine: EngineConfig = EngineConfig()
     """The vLLM engine."""
+    serving: ServingConfig = ServingConfig()
+    """Bases in memory, and on their way there."""
     budget: BudgetConfig = BudgetConfig()
     """Logical CPUs."""
     jobs: JobsConfig = JobsConfig()
@@ -253,7 +280,26 @@ class ServeConfig(StrictModel):
             raise ValueError(f'bases: "{twice[0]}" stands there twice. Raise its max_replicas instead')
         return self
 
+    @model_validator(mode="after")
+    def _stand_ins_differ(self) -> ServeConfig:
+        names = [name for base in self.bases for name in base.stand_ins]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f'bases: two of them stand in for "{twice[0]}". Leave it to one')
+        return self
+
     @property
     def served_bases(self) -> tuple[BaseConfig, ...]:
-        """What a cluster serves."""
+        """The configured bases, the default one first."""
         return self.bases or (BaseConfig(model=self.model),)
+
+    @property
+    def max_awake(self) -> int:
+        """Bases in memory at once."""
+        return self.serving.max_awake or len(self.served_bases) + 1
+
+    @property
+    def stand_ins(self) -> dict[str, str]:
+        """For which hosted model which base stands in."""
+        first = dict.fromkeys(self.jobs.stand_ins, self.served_bases[0].model)
+        return first | {name: base.model for base in self.served_bases for name in base.stand_ins}

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import httpx
 
@@ -26,18 +26,22 @@ from tunesmith.controller.batch_asker import BatchAsker
 from tunesmith.controller.batches import BatchController
 from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController
+from tunesmith.controller.local_bases import LocalBases
 from tunesmith.controller.loop import Controller
 from tunesmith.controller.plan import plan_parts
 from tunesmith.controller.probes import answers_http
+from tunesmith.controller.proving import ProvingEngines
 from tunesmith.controller.publisher import RegistryPublisher
 from tunesmith.controller.supervise import Supervised
 from tunesmith.errors import PlatformError
 from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.runners.process import ProcessRunner
-from tunesmith.serve.applications import serve_applications
+from tunesmith.serve.applications import engine_name
+from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database, open_home_database
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.platform_file import ProcessId, RunningPlatform, read_record, write_running
+from tunesmith.stores.registry import whole_models
 from tunesmith.stores.state_file import PartState, write_state
 from tunesmith.telemetry.collector import use_collector
 from tunesmith.telemetry.logs import configure_logs
@@ -108,7 +112,7 @@ def build_controller(platform: RunningPlatform) -> Controller:
     database, objects = open_home_database(home), ObjectStore(home.objects_url)
     return Controller(
         parts,
-        applications=_applications(platform),
+        applications=_applications(platform, database),
         publish=publish,
         record=record,
         jobs=build_job_controller(platform, database, objects),
@@ -135,7 +139,11 @@ def build_job_controller(
     Returns:
         A controller of jobs that holds none yet.
     """
-    home = Home(platform.home)
+    home, config = Home(platform.home), ServeConfig.model_validate(platform.config)
+
+    def address(base: str) -> str:
+        return f"{platform.serve_url}/{engine_name(base, default=platform.model)}"
+
     return JobController(
         database,
         objects,
@@ -146,10 +154,11 @@ def build_job_controller(
             database,
             objects,
             home,
-            engine=httpx.Client(base_url=platform.serve_url, trust_env=False),
-            base=platform.model,
+            engines=ProvingEngines(
+                [base.model for base in config.served_bases], states=BaseStates(database), address=address
+            ),
         ),
-        config=ServeConfig.model_validate(platform.config).jobs,
+        config=config.jobs,
     )
 
 
@@ -168,21 +177,33 @@ def _owner() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
-def _applications(platform: RunningPlatform) -> Applications:
+def _applications(platform: RunningPlatform, database: Database) -> Applications:
     token = platform.ray_token_file.read_text(encoding="ascii")
-    wanted = serve_applications(
-        ServeConfig.model_validate(platform.config),
-        home=Home(platform.home),
-        milvus_uri=platform.milvus_uri,
-        http_port=platform.ports["serve"],
-    )
-    client = httpx.Client(
+    dashboard = httpx.Client(
         base_url=platform.ray_dashboard,
         headers={"Authorization": f"Bearer {token}"},
         timeout=_DASHBOARD_SECONDS,
         trust_env=False,
     )
-    return Applications(client, wanted=wanted, serves=answers_http(f"{platform.serve_url}/-/healthz"))
+    proxy = httpx.Client(base_url=platform.serve_url, timeout=5, trust_env=False)
+    bases = LocalBases(
+        ServeConfig.model_validate(platform.config),
+        home=Home(platform.home),
+        milvus_uri=platform.milvus_uri,
+        http_port=platform.ports["serve"],
+        states=BaseStates(database),
+        versions=lambda: whole_models(database),
+        routes=lambda: _routes(proxy),
+    )
+    return Applications(dashboard, wanted=bases, serves=answers_http(f"{platform.serve_url}/-/healthz"))
+
+
+def _routes(proxy: httpx.Client) -> Collection[str]:
+    try:
+        routes: Mapping[str, str] = proxy.get("/-/routes").raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
+        return ()  # not yet
+    return routes.keys()
 
 
 @contextlib.contextmanager

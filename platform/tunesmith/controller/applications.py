@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import httpx
 
 from tunesmith.controller.supervise import PATIENCE_SECONDS
+from tunesmith.serve.applications import is_engine
 from tunesmith.stores.state_file import Condition, PartState
 
 _PATH = "/api/serve/applications/"
@@ -17,22 +18,34 @@ _RETRY_SECONDS = 20.0
 """Pause before the wanted applications are sent again to a Serve that does not run them."""
 
 
+class Wanted(Protocol):
+    """What Serve shall run."""
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """Applications that the platform is not ready without."""
+
+    def document(self, running: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The Serve config, as the dashboard takes it; `running` is what runs, by application."""
+
+    def observe(self, states: Sequence[PartState]) -> list[PartState]:
+        """Told the state of each application of the last document; returns what counts for the platform."""
+
+
 class Applications:
     """Compares what Serve runs with what it shall run.
 
     Args:
         client: HTTP client with the dashboard's address and token.
-        wanted: the Serve config, as the dashboard takes it.
+        wanted: what it shall run.
         serves: whether Serve's own HTTP address answers.
     """
 
-    def __init__(
-        self, client: httpx.Client, *, wanted: Mapping[str, Any], serves: Callable[[], bool]
-    ) -> None:
+    def __init__(self, client: httpx.Client, *, wanted: Wanted, serves: Callable[[], bool]) -> None:
         self._client = client
         self._wanted = wanted
         self._serves = serves
-        self._names = [str(application["name"]) for application in wanted["applications"]]
+        self._sent: Mapping[str, Any] | None = None
         self._next_put = 0.0
         self._answered = False
         self._seen: list[PartState] = []
@@ -42,13 +55,17 @@ class Applications:
         """Look at Serve, and send the config where it is not what runs.
 
         Returns:
-            The state of each wanted application.
+            The state of each application that counts for the platform.
         """
         try:
             running = self._observe()
-            self._seen, self._seen_at = self._compare(running), time.monotonic()
-            if self._lacks_some(running) or any(state.condition == "failed" for state in self._seen):
-                self._put_when_due()
+            document = self._wanted.document(running)
+            states = self._compare(document, running)
+            self._seen, self._seen_at = self._wanted.observe(states), time.monotonic()
+            if self._sent is not None and document != self._sent:
+                self._next_put = 0.0
+            if _differs(document, running) or any(state.condition == "failed" for state in states):
+                self._put_when_due(document)
         except httpx.HTTPError as error:
             # A dashboard that is short of CPU says nothing about the applications: they have processes of their own.
             if time.monotonic() - self._seen_at > PATIENCE_SECONDS:
@@ -59,7 +76,7 @@ class Applications:
         """Take note that the Ray head does not answer; the next one gets the config at once.
 
         Returns:
-            The state of each wanted application.
+            The state of each application that counts for the platform.
         """
         self._next_put, self._answered, self._seen, self._seen_at = 0.0, False, [], -PATIENCE_SECONDS
         return self._all("waiting for Ray")
@@ -70,24 +87,35 @@ class Applications:
         applications: Mapping[str, Any] = response.json()["applications"]
         return applications
 
-    def _compare(self, running: Mapping[str, Any]) -> list[PartState]:
-        if self._lacks_some(running):
-            return self._all("waiting for Ray Serve")
-        self._answered = self._answered or self._serves()
-        return [_state(name, running[name], serves=self._answered) for name in self._names]
+    def _compare(self, document: Mapping[str, Any], running: Mapping[str, Any]) -> list[PartState]:
+        self._answered = self._answered or (bool(running) and self._serves())
+        return [
+            _state(name, running[name], serves=self._answered)
+            if name in running
+            else PartState(name, "starting", "waiting for Ray Serve")
+            for name in sorted(_names(document))
+        ]
 
-    def _lacks_some(self, running: Mapping[str, Any]) -> bool:
-        # Nothing was sent to this Serve yet, or its controller lost it.
-        return not set(self._names) <= set(running)
-
-    def _put_when_due(self) -> None:
+    def _put_when_due(self, document: Mapping[str, Any]) -> None:
         if time.monotonic() < self._next_put:
             return
         self._next_put = time.monotonic() + _RETRY_SECONDS
-        self._client.put(_PATH, json=self._wanted).raise_for_status()
+        self._client.put(_PATH, json=document).raise_for_status()
+        self._sent = document
 
     def _all(self, message: str) -> list[PartState]:
-        return [PartState(name, "starting", message) for name in self._names]
+        return [PartState(name, "starting", message) for name in self._wanted.parts]
+
+
+def _names(document: Mapping[str, Any]) -> set[str]:
+    return {str(application["name"]) for application in document["applications"]}
+
+
+def _differs(document: Mapping[str, Any], running: Mapping[str, Any]) -> bool:
+    """Whether Serve lacks an application (nothing was sent to it yet, or it lost it), or has an engine too many."""
+    there = {name for name, application in running.items() if application["status"] != "DELETING"}
+    names = _names(document)
+    return not names <= there or any(is_engine(name) for name in there - names)
 
 
 def _state(name: str, application: Mapping[str, Any], *, serves: bool) -> PartState:

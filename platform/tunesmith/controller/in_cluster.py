@@ -11,29 +11,28 @@ import socket
 import threading
 import time
 from dataclasses import asdict
-from pathlib import Path
 
-import httpx
-
-from tunesmith.assets import same_base
 from tunesmith.batches.queue import BatchQueue
 from tunesmith.config.in_cluster import ClusterSettings
-from tunesmith.config.train import TrainConfig
+from tunesmith.controller.awake import Roster
 from tunesmith.controller.batch_asker import BatchAsker
 from tunesmith.controller.batches import BatchController
 from tunesmith.controller.edge import Loop
 from tunesmith.controller.housekeeping import Housekeeper
-from tunesmith.controller.jobs import JobController, Publisher
+from tunesmith.controller.jobs import JobController
+from tunesmith.controller.proving import ProvingEngines
 from tunesmith.controller.publisher import RegistryPublisher
 from tunesmith.controller.services import ServedBases
-from tunesmith.jobs.queue import JobQueue, Published
+from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.runners.kubernetes import KubernetesRunner
 from tunesmith.kubernetes.client import KubernetesClient
 from tunesmith.kubernetes.ray_service import serve_url
 from tunesmith.kubernetes.templates import ClusterTemplates, read_templates
-from tunesmith.records import Job
+from tunesmith.serve.applications import ENGINE
+from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database
 from tunesmith.stores.objects import ObjectStore
+from tunesmith.stores.registry import whole_models
 from tunesmith.telemetry.status_server import STATUS_PORT, StatusServer
 
 _STUCK_SECONDS = 60.0
@@ -57,7 +56,14 @@ class ClusterController:
         database, objects = Database(settings.home.database_url), ObjectStore(settings.home.objects_url)
         self._port = port
         self._turned = time.monotonic()
-        self.bases = ServedBases(client, settings, templates=templates)
+        states = BaseStates(database)
+        self.bases = ServedBases(
+            client,
+            settings,
+            templates=templates,
+            versions=lambda: whole_models(database),
+            roster=Roster(states),
+        )
         self._housekeeper = Housekeeper(
             database, objects, settings.home, keep_jobs_seconds=settings.config.jobs.keep_seconds
         )
@@ -77,7 +83,9 @@ class ClusterController:
             runner=KubernetesRunner(
                 client, templates=templates, release=settings.release, objects=settings.home.objects
             ),
-            publish=_publisher(settings, database, objects),
+            publish=RegistryPublisher(
+                database, objects, settings.home, engines=_proving_engines(settings, states)
+            ),
             config=settings.config.jobs,
         )
 
@@ -120,21 +128,9 @@ class ClusterController:
         return True
 
 
-def _publisher(settings: ClusterSettings, database: Database, objects: ObjectStore) -> Publisher:
-    """Versions are proved on the engine of their own base."""
-    publishers = {
-        base.model: _prover(base.model, settings, database, objects) for base in settings.config.served_bases
-    }
+def _proving_engines(settings: ClusterSettings, states: BaseStates) -> ProvingEngines:
+    def address(base: str) -> str:
+        return f"{serve_url(settings, base)}/{ENGINE}"
 
-    def publish(job: Job, folder: Path, data_hash: str) -> Published:
-        model = TrainConfig.model_validate(job.config).model
-        served = [base for base in publishers if same_base(base, model)]
-        return publishers[(served or list(publishers))[0]](job, folder, data_hash)
-
-    return publish
-
-
-def _prover(base: str, settings: ClusterSettings, database: Database, objects: ObjectStore) -> Publisher:
-    url = serve_url(settings, base)
-    engine = httpx.Client(base_url=url, trust_env=False)
-    return RegistryPublisher(database, objects, settings.home, engine=engine, base=base)
+    bases = [base.model for base in settings.config.served_bases]
+    return ProvingEngines(bases, states=states, address=address, always=bases)

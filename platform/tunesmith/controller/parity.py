@@ -23,7 +23,7 @@ def prove(version: str, folder: Path, *, client: httpx.Client) -> int:
     Args:
         version: the version's name; the engine loads it as it would for anybody.
         folder: its files, with the proof.
-        client: the data plane.
+        client: the engine of its base.
 
     Returns:
         How many tokens were compared.
@@ -51,7 +51,7 @@ def _ask(version: str, said: Mapping[str, Any], client: httpx.Client) -> Mapping
         "return_token_ids": True,
     }
     try:
-        answer = client.post("/engine/v1/chat/completions", json=body, timeout=_SECONDS)
+        answer = client.post("/v1/chat/completions", json=body, timeout=_SECONDS)
     except httpx.HTTPError as error:
         raise UnavailableError(f"The engine does not answer: {type(error).__name__}.") from error
     if answer.status_code != 200 and not _is_refusal(answer):

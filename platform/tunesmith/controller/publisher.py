@@ -8,13 +8,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
-
-from tunesmith.assets import same_base
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
 from tunesmith.controller.parity import prove
-from tunesmith.errors import DataError, UnavailableError
+from tunesmith.controller.proving import ProvingEngines
+from tunesmith.errors import DataError
 from tunesmith.jobs.folders import EXPORT
 from tunesmith.jobs.queue import Published
 from tunesmith.jobs.store import JobStore
@@ -39,18 +37,16 @@ class RegistryPublisher:
         database: the metadata database.
         objects: where the results go.
         home: the installation.
-        engine: the data plane.
-        base: the model that it serves; versions of others, and whole models, cannot be asked there.
+        engines: where a version can be asked.
     """
 
     def __init__(
-        self, database: Database, objects: ObjectStore, home: Home, *, engine: httpx.Client, base: str
+        self, database: Database, objects: ObjectStore, home: Home, *, engines: ProvingEngines
     ) -> None:
         self._database = database
         self._objects = objects
         self._home = home
-        self._engine = engine
-        self._base = base
+        self._engines = engines
 
     def __call__(self, job: Job, folder: Path, data_hash: str) -> Published:
         """Commit and prove.
@@ -76,11 +72,6 @@ class RegistryPublisher:
             registry=registry,
             hidden=True,
         )
-        if not same_base(version.base, self._base):
-            raise UnavailableError(
-                f"{version.name} is trained, but this platform serves {self._base} now, not {version.base}, and cannot "
-                f"prove it. Start it with `tunesmith up --model {version.base}`, and the job ends well."
-            )
         self._prove(version)
         checkpoints = self._publish_checkpoints(config, job, folder.parent, data_hash, curve)
         files = FileStore(self._database, self._objects, job.project_id)
@@ -88,7 +79,8 @@ class RegistryPublisher:
         return Published(version.name, int(lineage.metrics["tokens"]), (results.id,), checkpoints)
 
     def _prove(self, version: ModelVersion) -> None:
-        compared = prove(version.name, self._home.objects / version.path, client=self._engine)
+        with self._engines.client(version) as engine:
+            compared = prove(version.name, self._home.objects / version.path, client=engine)
         LOG.info("%s: trainer and engine agree on %d tokens", version.name, compared)
 
     def _publish_checkpoints(

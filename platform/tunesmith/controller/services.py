@@ -1,6 +1,6 @@
 """Makes served bases true: one RayService each, applied from the configuration and the chart's pod templates.
 
-wanted, and not there            applied
+wanted, and not there            applied; a fine-tuned whole model is wanted from the first request for it
 wanted, and different            applied: a changed knob in place, a changed pod as the upgrade strategy says
 different pods, strategy None    deleted, and made anew when its pods are gone: no second set of GPUs is ever held
 there, and not wanted            deleted
@@ -12,11 +12,11 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tunesmith.config.in_cluster import ClusterSettings
-from tunesmith.config.serve import BaseConfig
+from tunesmith.controller.awake import Roster
 from tunesmith.controller.edge import going_on
 from tunesmith.errors import PlatformError
 from tunesmith.kubernetes.client import KubernetesClient, Thing
@@ -24,7 +24,8 @@ from tunesmith.kubernetes.names import BASE_ANNOTATION, BASE_LABEL, label_value
 from tunesmith.kubernetes.ray_service import ray_service, serving_groups
 from tunesmith.kubernetes.reasons import why_cluster_waits
 from tunesmith.kubernetes.templates import ClusterTemplates
-from tunesmith.serve.applications import cluster_applications
+from tunesmith.records import ModelVersion
+from tunesmith.serve.applications import Hosted, cluster_applications
 from tunesmith.stores.state_file import Condition, PartState
 
 LOG = logging.getLogger("tunesmith.controller.services")
@@ -42,6 +43,8 @@ class ServedBases:
         client: the cluster.
         settings: the release.
         templates: reads the chart's pod templates.
+        versions: all versions that are whole models, hidden ones too: they are proved on an engine of their own.
+        roster: which of these are in memory; configured bases always are.
     """
 
     def __init__(
@@ -50,10 +53,14 @@ class ServedBases:
         settings: ClusterSettings,
         *,
         templates: Callable[[], ClusterTemplates],
+        versions: Callable[[], Sequence[ModelVersion]] = tuple,
+        roster: Roster | None = None,
     ) -> None:
         self._client = client
         self._settings = settings
         self._templates = templates
+        self._versions = versions
+        self._roster = roster
         self._applied: dict[str, str] = {}
         self.states: list[PartState] = []
 
@@ -85,22 +92,46 @@ class ServedBases:
             thing["metadata"]["name"]: thing for thing in found if BASE_LABEL in thing["metadata"]["labels"]
         }
         templates = self._templates()
-        wanted = {thing["metadata"]["name"]: thing for thing in map(self._describe(templates), self._bases())}
+        bases = [*map(Hosted.configured, self._settings.config.served_bases), *self._tuned(there.values())]
+        wanted = {thing["metadata"]["name"]: thing for thing in map(self._describe(templates), bases)}
         for name in there.keys() - wanted.keys():
             LOG.info("RayService %s is not wanted any more", name)
             self._client.delete("RayService", name, namespace=self._settings.namespace)
         self.states = [self._reconcile(thing, there.get(name), templates) for name, thing in wanted.items()]
+        self._note(self.states)
         return self.states
 
-    def _bases(self) -> tuple[BaseConfig, ...]:
-        return self._settings.config.served_bases
+    def _tuned(self, there: Iterable[Thing]) -> list[Hosted]:
+        """The whole models that shall be in memory."""
+        if self._roster is None:
+            return []
+        config, versions = self._settings.config, {version.name: version for version in self._versions()}
+        configured = {base.model for base in config.served_bases}
+        services = {thing["metadata"]["annotations"][BASE_ANNOTATION] for thing in there} - configured
+        awake = self._roster.turn(
+            versions,
+            engines=services,
+            engine_of=str,
+            max_awake=config.max_awake - len(configured),
+            idle_seconds=config.serving.idle_seconds,
+        )
+        return [Hosted.tuned(versions[name], self._settings.home) for name in sorted(awake)]
 
-    def _describe(self, templates: ClusterTemplates) -> Callable[[BaseConfig], dict[str, Any]]:
-        def describe(base: BaseConfig) -> dict[str, Any]:
+    def _note(self, states: Sequence[PartState]) -> None:
+        if self._roster is None:
+            return
+        seen = {state.name: state for state in states}
+        for base in self._roster.awake():
+            if state := seen.get(base.model):
+                self._roster.note(base, state.condition, state.message)
+
+    def _describe(self, templates: ClusterTemplates) -> Callable[[Hosted], dict[str, Any]]:
+        def describe(hosted: Hosted) -> dict[str, Any]:
+            base = hosted.base
             groups = serving_groups(templates.config.serving, base.worker_group)
             document = cluster_applications(
                 self._settings.config,
-                base,
+                hosted,
                 home=self._settings.home,
                 milvus_uri=self._settings.milvus_uri,
                 gpu=bool(groups[0].accelerators),

@@ -1,4 +1,4 @@
-"""Whether the base model that a platform shall serve is there, said before anything is started."""
+"""Whether the base models that a platform shall serve are there, said before anything is started."""
 
 from __future__ import annotations
 
@@ -7,31 +7,46 @@ from pathlib import Path
 
 from tunesmith.assets import canonical_base, model_source
 from tunesmith.config.serve import ServeConfig
-from tunesmith.errors import ModelNotFoundError
+from tunesmith.errors import ConfigError, ModelNotFoundError
 
 
-def require_model(config: ServeConfig) -> ServeConfig:
-    """Make sure that the base model can be loaded, as far as that shows without loading it.
+def require_models(config: ServeConfig) -> ServeConfig:
+    """Make sure that the bases can be loaded, as far as that shows without loading them.
 
     Args:
-        config: names the model: shipped, a folder, or `organization/name` on Hugging Face.
+        config: names them: shipped, a folder, or `organization/name` on Hugging Face.
 
     Returns:
-        The config with the base's canonical name: the engine works in another folder, and compares names.
+        The config with the bases' canonical names: engines work in another folder, and compare names.
 
     Raises:
         ModelNotFoundError: nothing by that name.
+        ConfigError: two names mean one base.
     """
-    name = canonical_base(config.model)
+    if not config.bases:
+        return config.model_copy(update={"model": _checked(config.model)})
+    bases = [base.model_copy(update={"model": _checked(base.model)}) for base in config.bases]
+    names = [base.model for base in bases]
+    for base, given in zip(bases, config.bases, strict=True):
+        if names.count(base.model) > 1:
+            raise ConfigError(
+                f'bases: "{given.model}" is {base.model}, which stands there twice. Name it once.',
+                param="bases",
+            )
+    return config.model_copy(update={"model": names[0], "bases": tuple(bases)})
+
+
+def _checked(model: str) -> str:
+    name = canonical_base(model)
     folder = Path(model_source(name))
     if folder.is_dir():
         _require_weights(folder)
-        return config.model_copy(update={"model": name})
+        return name
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise _not_found(name, "no such folder, no shipped model")
     if os.environ.get("HF_HUB_OFFLINE") in ("1", "true", "yes") and not _cached(name):
         raise _not_found(name, "not in the local Hugging Face cache, and HF_HUB_OFFLINE is set")
-    return config
+    return name
 
 
 def _require_weights(folder: Path) -> None:

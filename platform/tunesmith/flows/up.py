@@ -17,7 +17,7 @@ from tunesmith.controller.plan import part_environment, plan_platform
 from tunesmith.controller.ports import require_free
 from tunesmith.controller.processes import start_process, sweep
 from tunesmith.errors import ConflictError, StorageError, UnavailableError
-from tunesmith.flows.base_model import require_model
+from tunesmith.flows.base_model import require_models
 from tunesmith.flows.down import clear_record
 from tunesmith.records import DEFAULT_PROJECT
 from tunesmith.stores.database import open_home_database
@@ -50,7 +50,7 @@ def bring_up(home: Home, config: ServeConfig, *, progress: Progress = lambda _: 
     """
     with _starting(home):
         _require_not_running(home)
-        config = require_model(config)
+        config = require_models(config)
         platform = _orphaned(home, config) or _plan_anew(home, config)
         try:
             _wait_until_ready(platform, _start_controller(platform), config.ready_timeout_seconds, progress)

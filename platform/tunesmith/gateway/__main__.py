@@ -11,11 +11,14 @@ from tunesmith.config.in_cluster import read_settings, runs_in_cluster
 from tunesmith.config.serve import ServeConfig
 from tunesmith.errors import PlatformError
 from tunesmith.gateway.app import build_app
+from tunesmith.gateway.bases import Bases, Place
 from tunesmith.gateway.drain import Draining, serve_draining
 from tunesmith.gateway.in_cluster import ServeReadiness
 from tunesmith.gateway.ray_dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.kubernetes.ray_service import serve_url
+from tunesmith.serve.applications import engine_name
+from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database, open_home_database
 from tunesmith.stores.limits import Limits
 from tunesmith.stores.objects import ObjectStore
@@ -41,12 +44,20 @@ def main() -> None:
     config, draining = ServeConfig.model_validate(platform.config), Draining()
     configure_logs(config.telemetry.log_format, service="gateway")
     use_collector(config.telemetry.otlp_endpoint)
-    tracer = open_tracer("tunesmith-gateway")
+    tracer, database = open_tracer("tunesmith-gateway"), open_home_database(home)
+    bases = Bases(
+        place=lambda base: Place(engine=engine_name(base, default=platform.model)),
+        states=BaseStates(database),
+        config=config.serving,
+        max_waiting=config.load.max_waiting,
+    )
     app = build_app(
-        database=open_home_database(home),
+        database=database,
         objects=ObjectStore(home.objects_url),
-        upstream=Upstream(platform.serve_url, config.load, tracer),
+        upstream=Upstream(platform.serve_url, config.load, tracer, bases),
         base=platform.model,
+        others=[base.model for base in config.served_bases[1:]],
+        stand_ins=config.stand_ins,
         embedder=config.embedder,
         readiness=lambda: read_state(platform.state_file),
         jobs=config.jobs,
@@ -80,16 +91,29 @@ def _run_in_cluster() -> int:
     configure_logs(config.telemetry.log_format, service="gateway")
     use_collector(config.telemetry.otlp_endpoint)
     tracer = open_tracer("tunesmith-gateway")
-    base = config.served_bases[0]
-    url = serve_url(settings, base.model)
-    readiness = ServeReadiness(url, release=settings.release)
+    base, others = config.served_bases[0], [base.model for base in config.served_bases[1:]]
+    # The chart's hook has migrated it: several gateways start at once.
+    database = Database(settings.home.database_url)
+
+    def address(model: str) -> str:
+        return serve_url(settings, model)
+
+    bases = Bases(
+        place=lambda model: Place(address(model)),
+        states=BaseStates(database),
+        config=config.serving,
+        always=(base.model, *others),
+        max_waiting=config.load.max_waiting,
+    )
+    readiness = ServeReadiness(address(base.model), release=settings.release)
     readiness.watch()
     app = build_app(
-        # The chart's hook has migrated it: several gateways start at once.
-        database=Database(settings.home.database_url),
+        database=database,
         objects=objects,
-        upstream=Upstream(url, config.load, tracer),
+        upstream=Upstream(address(base.model), config.load, tracer, bases),
         base=base.model,
+        others=others,
+        stand_ins=config.stand_ins,
         embedder=config.embedder,
         readiness=readiness,
         jobs=config.jobs,

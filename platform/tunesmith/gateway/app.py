@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -71,6 +71,8 @@ def build_app(
     tracer: Tracer | None = None,
     limits: Limits | None = None,
     prices: PricesConfig | None = None,
+    others: Sequence[str] = (),
+    stand_ins: Mapping[str, str] | None = None,
 ) -> ASGIApp:
     """Build the gateway.
 
@@ -78,10 +80,10 @@ def build_app(
         database: keys, versions, aliases and stores.
         objects: bytes of files.
         upstream: the data plane; closed with the app.
-        base: name of the served base model.
+        base: name of the default base.
         embedder: name of the served embedder.
         readiness: what the controller last said.
-        jobs: what fine-tuning jobs are made from, and which names the base stands in for.
+        jobs: what fine-tuning jobs are made from.
         engine: what the engine was started with; a job must fit it.
         load: how long a client may be silent.
         draining: set by the server when it ends.
@@ -89,6 +91,8 @@ def build_app(
         tracer: makes spans; closed with the app.
         limits: of projects for which nothing else was said.
         prices: what is reported as spent.
+        others: names of further bases.
+        stand_ins: further names, and the base that answers to each; those of `jobs` mean the default base if unset.
 
     Returns:
         The app; nothing outside it is touched before its first request.
@@ -104,7 +108,8 @@ def build_app(
         lambda project_id: Registry(database, project_id),
         base=base,
         started_at=int(time.time()),
-        stand_ins=jobs.stand_ins,
+        others=others,
+        stand_ins=dict.fromkeys(jobs.stand_ins, base) if stand_ins is None else stand_ins,
     )
     # No /docs and no /openapi.json for everybody: /v1/openapi.json needs a key.
     app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray, meter, tracer))

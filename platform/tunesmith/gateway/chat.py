@@ -14,13 +14,13 @@ from starlette.concurrency import run_in_threadpool
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object, while_connected
 from tunesmith.gateway.interactions import Transcript, noting
-from tunesmith.gateway.metrics import Metrics
+from tunesmith.gateway.metrics import Metrics, Tally
 from tunesmith.gateway.names import NamedModel, Names
 from tunesmith.gateway.request_record import record_of
 from tunesmith.gateway.retrieval import RetrievalOptions, find_stores, narrowing, split_tools
 from tunesmith.gateway.served import Unserved, complete_usage, served_fields, without_nulls
 from tunesmith.gateway.stream import EventStreamResponse, relay
-from tunesmith.gateway.upstream import Upstream
+from tunesmith.gateway.upstream import EventSource, Upstream
 from tunesmith.stores.database import Database
 from tunesmith.stores.feedback import FeedbackStore
 from tunesmith.stores.keys import ApiKey
@@ -28,7 +28,7 @@ from tunesmith.stores.vectors import StoreRecord
 
 _ENGINE = "/engine/v1/chat/completions"
 _ANSWER = "/answer/v1/chat/completions"
-_OURS = ("vector_stores", "retrieval")
+_OURS = ("vector_stores", "retrieval", "engine")
 _UNSERVED = {
     "audio": Unserved("Answers are text."),
     "function_call": Unserved("It is deprecated: send `tool_choice`.", ("none",)),
@@ -90,6 +90,14 @@ class ChatCall:
     usage_wanted: bool
     stores: tuple[StoreRecord, ...] = ()
 
+    async def post(self, upstream: Upstream, tally: Tally) -> dict[str, Any]:
+        """Ask for the answer in one piece; see `Upstream.post`."""
+        return await upstream.post(self.path, self.body, tally=tally, base=self.model.base)
+
+    async def stream(self, upstream: Upstream, tally: Tally) -> EventSource:
+        """Ask for the answer as events; see `Upstream.open_stream`."""
+        return await upstream.open_stream(self.path, self.body, tally=tally, base=self.model.base)
+
 
 def chat_routes(
     *, authenticate: Authenticator, names: Names, database: Database, upstream: Upstream, metrics: Metrics
@@ -126,10 +134,10 @@ def chat_routes(
             await run_in_threadpool(kept.keep, transcript.interaction())
 
         if fields.stream:
-            source = await while_connected(request, upstream.open_stream(call.path, call.body, tally=tally))
+            source = await while_connected(request, call.stream(upstream, tally))
             events = relay(source, tally=tally, usage_wanted=call.usage_wanted)
             return EventStreamResponse(source, noting(events, transcript, keep) if fields.store else events)
-        answer = await while_connected(request, upstream.post(call.path, call.body, tally=tally))
+        answer = await while_connected(request, call.post(upstream, tally))
         if fields.store:
             transcript.note(answer)
             await keep()

@@ -91,10 +91,12 @@ def completion_routes(
         sent, tally = body | {"model": model.model}, metrics.tally(record_of(request), model.model)
         if fields.stream:
             sent["stream_options"] = {**fields.stream_options, "include_usage": True}
-            source = await while_connected(request, upstream.open_stream(_ENGINE, sent, tally=tally))
+            source = await while_connected(
+                request, upstream.open_stream(_ENGINE, sent, tally=tally, base=model.base)
+            )
             usage_wanted = bool(fields.stream_options.get("include_usage"))
             return EventStreamResponse(source, relay(source, tally=tally, usage_wanted=usage_wanted))
-        answer = await while_connected(request, upstream.post(_ENGINE, sent, tally=tally))
+        answer = await while_connected(request, upstream.post(_ENGINE, sent, tally=tally, base=model.base))
         return JSONResponse(complete_completion(answer))
 
     return router

@@ -95,7 +95,7 @@ def fine_tuning_routes(
 
     def submit(fields: FineTuningFields, project_id: str) -> Job:
         refuse_what_is_not_there(fields)
-        parent = _parent(names, Registry(database, project_id), project_id, fields.model)
+        base, parent = _start(names, Registry(database, project_id), project_id, fields.model)
         _require_file(find_file, project_id, fields.training_file, param="training_file")
         if fields.validation_file:
             _require_file(find_file, project_id, fields.validation_file, param="validation_file")
@@ -103,7 +103,7 @@ def fine_tuning_routes(
         config = recipe_for(
             fields,
             job_id=job_id,
-            base=parent.base if parent else names.base,
+            base=base,
             parent=parent,
             default_recipe=jobs.dpo_recipe if method_type(fields) == "dpo" else jobs.recipe,
             default_length=engine.max_model_len,
@@ -212,10 +212,13 @@ def fine_tuning_routes(
     return router
 
 
-def _parent(names: Names, registry: Registry, project_id: str, model: str) -> ModelVersion | None:
-    """The version that a model's name stands for; None where it stands for the base."""
+def _start(names: Names, registry: Registry, project_id: str, model: str) -> tuple[str, ModelVersion | None]:
+    """The base that a model's name stands for, and the version of it that training goes on from, if it names one."""
     named = names.resolve(project_id, model)
-    return None if named.model == names.base else registry.version(named.model)
+    if names.is_base(named.model):
+        return named.model, None
+    parent = registry.version(named.model)
+    return parent.base, parent
 
 
 def _require_file(find_file: FindFile, project_id: str, file_id: str, *, param: str) -> None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tunesmith.config.recipe import load_recipe
 from tunesmith.config.serve import EngineConfig
-from tunesmith.config.train import LoraConfig, TrainConfig
+from tunesmith.config.train import LoraConfig, ScratchConfig, TrainConfig
 from tunesmith.errors import ConfigError
 from tunesmith.records import ModelVersion
 from tunesmith.train.start import shape_of
@@ -39,7 +39,9 @@ _OPEN = frozenset(
         "max_steps",
         "method.alpha",
         "method.dropout",
+        "method.frozen_layers",
         "method.layers",
+        "method.merge",
         "method.rank",
         "method.rslora",
         "method.target_modules",
@@ -274,7 +276,7 @@ def recipe_for(
     if fields.validation_file:
         chosen["validation.path"] = fields.validation_file
     config = load_recipe(recipe, TrainConfig, fields=chosen)
-    _require_adapter(config)
+    _require_base(config)
     return config
 
 
@@ -302,11 +304,10 @@ def _require_objective(fields: FineTuningFields, recipe: str, plain: TrainConfig
         )
 
 
-def _require_adapter(config: TrainConfig) -> None:
-    if config.method.registers != "adapter":
+def _require_base(config: TrainConfig) -> None:
+    if isinstance(config.method, ScratchConfig):
         raise ConfigError(
-            "A job trains an adapter, whose name answers on the served base; the recipe's method "
-            f"('{config.method.type}') makes a whole model. Use LoRA that is not merged, or `tunesmith train`.",
+            "A job tunes a base; the recipe's method ('scratch') makes a model without one. Use `tunesmith train`.",
             param="tunesmith.recipe",
             code="unsupported_method",
         )
@@ -323,9 +324,12 @@ def require_servable(config: TrainConfig, *, engine: EngineConfig, max_workers: 
     Raises:
         ConfigError: names the field and the most it may be.
     """
-    if isinstance(config.method, LoraConfig) and config.method.rank > engine.max_lora_rank:
+    served_rank = (
+        config.method.rank if isinstance(config.method, LoraConfig) and not config.method.merge else 0
+    )
+    if served_rank > engine.max_lora_rank:
         raise ConfigError(
-            f"method.rank={config.method.rank} is more than the engine serves. Use {engine.max_lora_rank} or less, or "
+            f"method.rank={served_rank} is more than the engine serves. Use {engine.max_lora_rank} or less, or "
             "start the platform with more (engine.max_lora_rank).",
             param="tunesmith.set.method.rank",
         )

@@ -1,4 +1,4 @@
-"""/v1/models: the base, its registered versions, the aliases; a version's name can be taken away."""
+"""/v1/models: the bases, their registered versions, the aliases; a version's name can be taken away."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def model_routes(*, authenticate: Authenticator, names: Names, database: Databas
         key: ApiKey = Depends(authenticate.needs("train")),  # noqa: B008
     ) -> dict[str, Any]:
         await run_in_threadpool(
-            delete_version, model, Registry(database, key.project_id), is_base=model == names.base
+            delete_version, model, Registry(database, key.project_id), is_base=names.is_base(model)
         )
         await audit(request, key, "model.deleted", model)
         return {"id": model, "object": "model", "deleted": True}
@@ -63,7 +63,7 @@ def delete_version(name: str, registry: Registry, *, is_base: bool) -> None:
     Args:
         name: a version of the project.
         registry: the project's versions and aliases.
-        is_base: whether the name is the served base's.
+        is_base: whether the name is a served base's.
 
     Raises:
         PermissionDeniedError: it is the base or an alias.
@@ -72,7 +72,7 @@ def delete_version(name: str, registry: Registry, *, is_base: bool) -> None:
     """
     alias = registry.alias(name)
     if is_base or alias:
-        what = f"an alias of {alias.model}" if alias else "the base that this platform serves"
+        what = f"an alias of {alias.model}" if alias else "a base that this platform serves"
         raise PermissionDeniedError(
             f"The model '{name}' is {what}. Only fine-tuned versions can be deleted.", param="model"
         )

@@ -1,9 +1,9 @@
-"""What stands behind a model's name: the base, a registered version of it, or an alias."""
+"""What stands behind a model's name: a base, a registered version, or an alias; and which base answers."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,7 @@ class NamedModel:
     Attributes:
         name: as asked for.
         model: what the engine calls it: the base's name or a full version name.
+        base: the served base that answers: a configured one, or the version itself where it is a whole model.
         kind: what the name is.
         created_at: Unix seconds.
         owner: who made it.
@@ -31,6 +32,7 @@ class NamedModel:
 
     name: str
     model: str
+    base: str
     kind: Kind
     created_at: int
     owner: str
@@ -43,9 +45,10 @@ class Names:
 
     Args:
         registry: makes the registry of a project.
-        base: name of the served base model.
-        started_at: Unix seconds; the creation time of the base and of aliases.
-        stand_ins: further names that the base answers to, where no alias has them.
+        base: name of the default base.
+        started_at: Unix seconds; the creation time of bases and of aliases.
+        others: names of further bases.
+        stand_ins: further names, and the base that answers to each, where no alias has them.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class Names:
         *,
         base: str,
         started_at: int,
-        stand_ins: Collection[str] = (),
+        others: Sequence[str] = (),
+        stand_ins: Mapping[str, str] | None = None,
     ) -> None:
         self._registry = registry
         self._base = base
-        self._stand_ins = frozenset(stand_ins)
+        self._bases = (base, *others)
+        self._stand_ins = stand_ins or {}
         self._started_at = started_at
 
     def resolve(self, project_id: str, name: str) -> NamedModel:
@@ -66,7 +71,7 @@ class Names:
 
         Args:
             project_id: whose names count.
-            name: the base, a version or an alias.
+            name: a base, a version or an alias.
 
         Returns:
             The model.
@@ -74,23 +79,34 @@ class Names:
         Raises:
             ModelNotFoundError: nothing, or something that is not served here.
         """
-        if name == self._base:
-            return self._base_model()
+        if name in self._bases:
+            return self._base_model(name)
         registry = self._registry(project_id)
         alias = registry.alias(name)
         if alias:
             return self._alias(registry, alias)
         if name in self._stand_ins:
-            return dataclasses.replace(self._base_model(), name=name)
+            return dataclasses.replace(self._base_model(self._stand_ins[name]), name=name)
         return self._version(registry, name)
 
     @property
     def base(self) -> str:
-        """Name of the served base model."""
+        """Name of the default base."""
         return self._base
 
+    def is_base(self, name: str) -> bool:
+        """Whether a name is a base's.
+
+        Args:
+            name: any.
+
+        Returns:
+            Whether it is.
+        """
+        return name in self._bases
+
     def all(self, project_id: str) -> list[NamedModel]:
-        """All names that answer: base, versions (oldest first), aliases.
+        """All names that answer: bases, versions (oldest first), aliases.
 
         Args:
             project_id: whose names count.
@@ -99,13 +115,19 @@ class Names:
             The models.
         """
         registry = self._registry(project_id)
-        versions = [_version_model(version) for version in registry.versions() if self._serves(version)]
-        served = {self._base, *(version.name for version in versions)}
-        aliases = [self._alias_model(alias) for alias in registry.aliases() if alias.model in served]
-        return [self._base_model(), *versions, *aliases]
+        found = ((version, self._base_of(version)) for version in registry.versions())
+        versions = [_version_model(version, base) for version, base in found if base is not None]
+        bases = [self._base_model(name) for name in self._bases]
+        served = {model.name: model.base for model in (*bases, *versions)}
+        aliases = [
+            self._alias_model(alias, served[alias.model])
+            for alias in registry.aliases()
+            if alias.model in served
+        ]
+        return [*bases, *versions, *aliases]
 
-    def _base_model(self) -> NamedModel:
-        return NamedModel(self._base, self._base, "base", self._started_at, "tunesmith")
+    def _base_model(self, name: str) -> NamedModel:
+        return NamedModel(name, name, name, "base", self._started_at, "tunesmith")
 
     def _version(self, registry: Registry, name: str) -> NamedModel:
         try:
@@ -114,29 +136,25 @@ class Names:
             raise ModelNotFoundError(
                 f"The model '{name}' does not exist. GET /v1/models lists those that do.", param="model"
             ) from error
-        if version.kind == "full":
+        base = self._base_of(version)
+        if base is None:
             raise ModelNotFoundError(
-                f"The model '{name}' is a whole model, not an adapter of {self._base}, which this platform serves. "
-                f"`tunesmith models show {name}` tells its folder; `tunesmith up --model FOLDER` serves it.",
+                f"The model '{name}' is a version of {version.base}, and this platform serves "
+                f"{', '.join(self._bases)}. Start one with `tunesmith up --model {version.base}`.",
                 param="model",
             )
-        if not self._serves(version):
-            raise ModelNotFoundError(
-                f"The model '{name}' is a version of {version.base}, and this platform serves {self._base}. "
-                f"Start one with `tunesmith up --model {version.base}`.",
-                param="model",
-            )
-        return _version_model(version)
+        return _version_model(version, base)
 
     def _alias(self, registry: Registry, alias: Alias) -> NamedModel:
-        if alias.model != self._base:
-            self._version(registry, alias.model)
-        return self._alias_model(alias)
+        if alias.model in self._bases:
+            return self._alias_model(alias, alias.model)
+        return self._alias_model(alias, self._version(registry, alias.model).base)
 
-    def _alias_model(self, alias: Alias) -> NamedModel:
+    def _alias_model(self, alias: Alias, base: str) -> NamedModel:
         return NamedModel(
             alias.name,
             alias.model,
+            base,
             "alias",
             self._started_at,
             alias.project_id,
@@ -144,9 +162,12 @@ class Names:
             alias.instructions,
         )
 
-    def _serves(self, version: ModelVersion) -> bool:
-        return version.kind == "adapter" and same_base(version.base, self._base)
+    def _base_of(self, version: ModelVersion) -> str | None:
+        """The base that answers for a version: the one it was trained on; a whole model is its own."""
+        if version.kind == "full":
+            return version.name
+        return next((base for base in self._bases if same_base(version.base, base)), None)
 
 
-def _version_model(version: ModelVersion) -> NamedModel:
-    return NamedModel(version.name, version.name, "version", version.created_at, version.project_id)
+def _version_model(version: ModelVersion, base: str) -> NamedModel:
+    return NamedModel(version.name, version.name, base, "version", version.created_at, version.project_id)

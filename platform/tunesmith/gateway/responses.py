@@ -69,10 +69,10 @@ def response_routes(
         keep = _keeper(plan, kept)
         call, tally = plan.call, metrics.tally(record_of(request), plan.call.model.model)
         if fields.stream:
-            source = await while_connected(request, upstream.open_stream(call.path, call.body, tally=tally))
+            source = await while_connected(request, call.stream(upstream, tally))
             events = response_events(plan.series, read_chunks(source, tally=tally), keep=keep)
             return EventStreamResponse(source, _written(events))
-        completion = await while_connected(request, upstream.post(call.path, call.body, tally=tally))
+        completion = await while_connected(request, call.post(upstream, tally))
         response = whole_response(plan.series, completion)
         await keep(response)
         return JSONResponse(shown_response(response, fields.include))

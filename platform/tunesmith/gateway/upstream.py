@@ -8,6 +8,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 import aiohttp
 
@@ -20,7 +21,8 @@ from tunesmith.errors import (
     SlowError,
     UnavailableError,
 )
-from tunesmith.gateway.admission import Admission, Place
+from tunesmith.gateway.admission import Admission
+from tunesmith.gateway.bases import Bases
 from tunesmith.gateway.metrics import Tally
 from tunesmith.telemetry.traces import NoTracer, Span, Tracer
 
@@ -40,21 +42,31 @@ class Upstream:
         serve_url: Ray Serve's HTTP address.
         load: bounds and timeouts.
         tracer: makes a span for each request.
+        bases: where each base is; the one at `serve_url` is the only one if unset.
     """
 
-    def __init__(self, serve_url: str, load: LoadConfig | None = None, tracer: Tracer | None = None) -> None:
-        self._load, self._tracer = load or LoadConfig(), tracer or NoTracer()
+    def __init__(
+        self,
+        serve_url: str,
+        load: LoadConfig | None = None,
+        tracer: Tracer | None = None,
+        bases: Bases | None = None,
+    ) -> None:
+        self._load, self._tracer, self._bases = load or LoadConfig(), tracer or NoTracer(), bases
         self.admission = Admission(self._load)
         self._serve_url = serve_url
         self._opened: aiohttp.ClientSession | None = None
 
-    async def post(self, path: str, body: Mapping[str, Any], *, tally: Tally) -> dict[str, Any]:
+    async def post(
+        self, path: str, body: Mapping[str, Any], *, tally: Tally, base: str | None = None
+    ) -> dict[str, Any]:
         """Ask for an answer in one piece.
 
         Args:
             path: route on Ray Serve.
             body: JSON to send.
             tally: says whose request it is, and is told what came of it.
+            base: the base that answers, where one does.
 
         Returns:
             The JSON that came back.
@@ -65,10 +77,10 @@ class Upstream:
             UnavailableError: nothing answers, it fails, or it has too much to do.
             SlowError: no answer in time.
         """
-        call = await self._enter(path, tally)
+        call = await self._enter(path, body, tally, base)
         try:
             async with self._in_time(self._load.first_byte_seconds):
-                raw = await self._answered(path, body, call, _read_whole)
+                raw = await self._answered(call, _read_whole)
             answer: dict[str, Any] = json.loads(raw)
             tally.answered(answer)
         except BaseException as error:
@@ -78,13 +90,16 @@ class Upstream:
             call.end()
         return answer
 
-    async def open_stream(self, path: str, body: Mapping[str, Any], *, tally: Tally) -> EventSource:
+    async def open_stream(
+        self, path: str, body: Mapping[str, Any], *, tally: Tally, base: str | None = None
+    ) -> EventSource:
         """Ask for an answer as server-sent events.
 
         Args:
             path: route on Ray Serve.
             body: JSON to send.
             tally: says whose request it is.
+            base: the base that answers, where one does.
 
         Returns:
             The open stream; whoever holds it closes it.
@@ -95,10 +110,10 @@ class Upstream:
             UnavailableError: nothing answers, it fails, or it has too much to do.
             SlowError: no first piece in time.
         """
-        call = await self._enter(path, tally)
+        call = await self._enter(path, body, tally, base)
         try:
             async with self._in_time(self._load.first_byte_seconds):
-                response, first = await self._answered(path, body, call, _read_first)
+                response, first = await self._answered(call, _read_first)
         except BaseException as error:
             call.fail(error)
             call.end()
@@ -107,6 +122,8 @@ class Upstream:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._bases:
+            await self._bases.close()
         if self._opened:
             await self._opened.close()
 
@@ -122,13 +139,20 @@ class Upstream:
             )
         return self._opened
 
-    async def _enter(self, path: str, tally: Tally) -> Call:
-        place = await self.admission.enter(tally.project_id)
+    async def _enter(self, path: str, body: Mapping[str, Any], tally: Tally, base: str | None) -> Call:
+        with contextlib.ExitStack() as leaving:
+            if self._bases and base is not None:
+                # Before it takes a place: a crowd that waits for one base must not stand in the way of the others.
+                place = await self._bases.attend(base)
+                leaving.callback(self._bases.leave, base)
+                path, body = place.direct(path, body)
+            leaving.callback((await self.admission.enter(tally.project_id)).leave)
+            held = leaving.pop_all()
         tally.admitted()
         operation = _OPERATIONS.get(path.rpartition("/v1/")[2], "chat")
         asked = {"gen_ai.operation.name": operation, "gen_ai.request.model": tally.model}
         span = self._tracer.start(f"{operation} {tally.model}", kind="client", attributes=asked)
-        return Call(place, span, tally)
+        return Call(path, body, held, span, tally)
 
     @contextlib.asynccontextmanager
     async def _in_time(self, seconds: float) -> AsyncIterator[None]:
@@ -138,30 +162,24 @@ class Upstream:
         except TimeoutError as error:
             raise _slow(f"did not answer within {seconds:g} s") from error
 
-    async def _answered(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        call: Call,
-        read: Callable[[aiohttp.ClientResponse], Awaitable[_T]],
-    ) -> _T:
+    async def _answered(self, call: Call, read: Callable[[aiohttp.ClientResponse], Awaitable[_T]]) -> _T:
         """Send until something of the answer has come; what `read` leaves open is its caller's to close."""
         for times in range(1, self._load.tries):
             try:
-                return await read(await self._send(path, body, call))
+                return await read(await self._send(call))
             except LostError:
                 await asyncio.sleep(_PAUSE_SECONDS * times)
-        return await read(await self._send(path, body, call))
+        return await read(await self._send(call))
 
-    async def _send(self, path: str, body: Mapping[str, Any], call: Call) -> aiohttp.ClientResponse:
+    async def _send(self, call: Call) -> aiohttp.ClientResponse:
         # Ray Serve and vLLM take this id for their own, so that the lines of their logs can be found by it. It is new
         # at every try: clients choose ids too, and may choose one twice, which the engine could not tell apart.
         request_id = f"{call.request_id}-{secrets.token_hex(4)}"
         headers = {**self._tracer.headers(call.span), "x-request-id": request_id}
-        raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        raw = json.dumps(call.body, ensure_ascii=False, separators=(",", ":")).encode()
         try:
             response = await self._client.post(
-                f"{self._serve_url}{path}", data=raw, headers=headers, allow_redirects=False
+                urljoin(self._serve_url, call.path), data=raw, headers=headers, allow_redirects=False
             )
         except aiohttp.ClientError as error:
             raise _transport_error(error) from error
@@ -174,16 +192,22 @@ class Upstream:
 
 
 class Call:
-    """One request in the data plane: its place there, and its span.
+    """One request in the data plane: what it holds there, and its span.
 
     Args:
-        place: left at the end.
+        path: route, or whole address.
+        body: JSON to send.
+        held: left at the end.
         span: ended with it.
         tally: knows the tokens by then.
     """
 
-    def __init__(self, place: Place, span: Span, tally: Tally) -> None:
-        self._place = place
+    def __init__(
+        self, path: str, body: Mapping[str, Any], held: contextlib.ExitStack, span: Span, tally: Tally
+    ) -> None:
+        self.path = path
+        self.body = body
+        self._held = held
         self.span = span
         self._tally = tally
 
@@ -203,7 +227,7 @@ class Call:
 
     def end(self) -> None:
         """Give the place back and end the span."""
-        self._place.leave()
+        self._held.close()
         read, written = self._tally.tokens
         self.span.note({"gen_ai.usage.input_tokens": read, "gen_ai.usage.output_tokens": written})
         self.span.end()

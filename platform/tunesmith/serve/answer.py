@@ -27,16 +27,20 @@ _EMBED_SECONDS = 60.0
 
 
 class ServedEngine:
-    """The engine deployment, called by handle."""
+    """The engine deployments, called by handle."""
+
+    def __init__(self) -> None:
+        self._handles: dict[str, DeploymentHandle] = {}
 
     async def chat(
-        self, body: dict[str, Any], headers: dict[str, str]
+        self, body: dict[str, Any], headers: dict[str, str], *, engine: str = ENGINE
     ) -> AsyncGenerator[dict[str, Any] | str, None]:
         """Run one chat completion; see `tunesmith.serve.engine.Engine.chat`.
 
         Args:
             body: an OpenAI chat request.
             headers: name the span above the engine's.
+            engine: application of the base.
 
         Yields:
             What the engine yields. Closing early stops the generation.
@@ -45,7 +49,7 @@ class ServedEngine:
             OverloadedError: too many requests wait for the engine.
             UnavailableError: it could not be started.
         """
-        pieces = self._handle.chat.remote(body, headers)
+        pieces = self._handle(engine).chat.remote(body, headers)
         try:
             async for piece in pieces:
                 yield piece
@@ -58,10 +62,11 @@ class ServedEngine:
         finally:
             pieces.cancel()
 
-    @cached_property
-    def _handle(self) -> DeploymentHandle:
+    def _handle(self, engine: str) -> DeploymentHandle:
         # At the first request: the applications start side by side, the engine's may not exist before.
-        return serve.get_deployment_handle(ENGINE, app_name=ENGINE).options(stream=True)
+        if engine not in self._handles:
+            self._handles[engine] = serve.get_deployment_handle(ENGINE, app_name=engine).options(stream=True)
+        return self._handles[engine]
 
 
 class ServedEmbedder:

@@ -11,6 +11,7 @@ from tunesmith.config.serve import RetrievalConfig
 from tunesmith.errors import ConfigError
 from tunesmith.rag.prompt import build_messages
 from tunesmith.records import Message, Source
+from tunesmith.serve.applications import ENGINE
 from tunesmith.stores.attribute_filter import AttributeFilter, parse_filter
 from tunesmith.stores.vectors import StoreRecord
 
@@ -74,6 +75,8 @@ class AnswerRequest(BaseModel):
     vector_stores: list[StoreBinding] = Field(min_length=1)
     retrieval: RetrievalOverride = RetrievalOverride()
     instructions: str | None = None
+    engine: str = ENGINE
+    """Application that serves the model's base."""
 
     @property
     def question(self) -> str:

@@ -15,6 +15,7 @@ from tunesmith.rag.cite import check_answer
 from tunesmith.rag.retrieve import retrieve
 from tunesmith.records import Source
 from tunesmith.serve.answer_request import AnswerRequest
+from tunesmith.serve.applications import ENGINE
 from tunesmith.serve.event_stream import DONE
 from tunesmith.serve.grounding import sources_json, to_extension
 from tunesmith.stores.vectors import VectorStore
@@ -25,9 +26,10 @@ class Generator(Protocol):
     """The engine, as the answerer sees it."""
 
     def chat(
-        self, body: dict[str, Any], headers: dict[str, str]
+        self, body: dict[str, Any], headers: dict[str, str], *, engine: str = ENGINE
     ) -> AsyncGenerator[dict[str, Any] | str, None]:
-        """Run one chat completion; see `tunesmith.serve.engine.Engine.chat`. Closing it stops the generation."""
+        """Run one chat completion in the application `engine`; see `tunesmith.serve.engine.Engine.chat`. Closing it
+        stops the generation."""
 
 
 class EngineRefusal(Exception):
@@ -145,7 +147,8 @@ class Answerer:
         run.lap("prompt")
         span = run.begin_generating()
         try:
-            async with aclosing(self._engine.chat(body, self._tracer.headers(span))) as pieces:
+            asked = self._engine.chat(body, self._tracer.headers(span), engine=run.request.engine)
+            async with aclosing(asked) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, dict) and "error" in piece:
                         span.fail(str(piece["status"]))

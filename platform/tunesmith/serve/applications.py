@@ -2,32 +2,108 @@
 
 The controller PUTs it to the Ray dashboard (`/api/serve/applications/`); doing so again changes nothing.
 
-    /engine   vLLM: the base model and its adapters, OpenAI surface
+    /engine   vLLM: the base model and its adapters, OpenAI surface; /engine-... for each further base
     /embed    embeddings
     /answer   retrieval, prompt, /engine by handle, citation check
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tunesmith.assets import model_source
 from tunesmith.config.home import Home
 from tunesmith.config.serve import BaseConfig, ServeConfig
+from tunesmith.records import ModelVersion
 from tunesmith.serve.options import AnswerOptions, EmbedderOptions, EngineOptions, ReplicaOptions
 
 _LOGGING = {"logging_config": {"log_level": "WARNING", "enable_access_log": False}}
 
 ENGINE = "engine"
-"""Name of the application, of its deployment and of its route."""
+"""Name of the application, of its deployment and of its route, for the default base."""
 EMBED = "embed"
 """Name of the application, of its deployment and of its route."""
 ANSWER = "answer"
 """Name of the application, of its deployment and of its route."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A base as its engine is told of it.
+
+    Attributes:
+        base: its name and knobs.
+        source: what vLLM loads: a folder or a Hugging Face name.
+        version: key of its files, where it is a version: the replica pulls them, and serves no adapters beside it.
+    """
+
+    base: BaseConfig
+    source: str
+    version: str | None = None
+
+    @classmethod
+    def configured(cls, base: BaseConfig) -> Hosted:
+        """A base that the configuration names.
+
+        Args:
+            base: how it is served.
+
+        Returns:
+            The base.
+        """
+        return cls(base, model_source(base.model))
+
+    @classmethod
+    def tuned(cls, version: ModelVersion, home: Home) -> Hosted:
+        """A version that is a whole model, served under its own name.
+
+        Args:
+            version: of kind `full`.
+            home: the installation, as the engine sees it.
+
+        Returns:
+            The base.
+        """
+        return cls(BaseConfig(model=version.name), str(home.objects / version.path), version.path)
+
+
+def engine_name(model: str, *, default: str) -> str:
+    """Name of a base's engine where several share one Ray Serve.
+
+    Args:
+        model: the base.
+        default: the base that the platform was started with first.
+
+    Returns:
+        Name of the application, which is its route too.
+    """
+    if model == default:
+        return ENGINE
+    return f"{ENGINE}-{hashlib.sha256(model.encode()).hexdigest()[:12]}"
+
+
+def is_engine(application: str) -> bool:
+    """Whether an application is a base's engine.
+
+    Args:
+        application: its name.
+
+    Returns:
+        Whether `engine_name` made it.
+    """
+    return application == ENGINE or application.startswith(f"{ENGINE}-")
+
+
 def serve_applications(
-    config: ServeConfig, *, home: Home, milvus_uri: str | None, http_port: int
+    config: ServeConfig,
+    *,
+    home: Home,
+    milvus_uri: str | None,
+    http_port: int,
+    hosted: Sequence[Hosted] | None = None,
 ) -> dict[str, Any]:
     """Describe everything that Ray Serve runs for one home.
 
@@ -36,28 +112,34 @@ def serve_applications(
         home: the installation.
         milvus_uri: the running Milvus; `config.milvus_uri` wins.
         http_port: port of Serve's proxy on 127.0.0.1.
+        hosted: the bases that are in memory; all that are configured if unset.
 
     Returns:
         A document in the schema of `PUT /api/serve/applications/`, JSON-ready.
     """
+    if hosted is None:
+        hosted = [Hosted.configured(base) for base in config.served_bases]
+    default = config.served_bases[0].model
+    engines = [
+        _engine(config, each, ReplicaOptions(), name=engine_name(each.base.model, default=default), home=home)
+        for each in hosted
+    ]
     return {
         "proxy_location": "HeadOnly",
         "http_options": {"host": "127.0.0.1", "port": http_port},
         **_LOGGING,
-        "applications": _applications(
-            config, BaseConfig(model=config.model), ReplicaOptions(), home=home, milvus_uri=milvus_uri
-        ),
+        "applications": [*engines, *_retrieval(config, home=home, milvus_uri=milvus_uri)],
     }
 
 
 def cluster_applications(
-    config: ServeConfig, base: BaseConfig, *, home: Home, milvus_uri: str, gpu: bool
+    config: ServeConfig, hosted: Hosted, *, home: Home, milvus_uri: str, gpu: bool
 ) -> dict[str, Any]:
     """Describe what the RayService of one base runs: the same applications as on one machine.
 
     Args:
         config: the platform's knobs.
-        base: the base.
+        hosted: the base.
         home: the installation, as the pods see it.
         milvus_uri: the running Milvus; `config.milvus_uri` wins.
         gpu: whether its worker group has GPUs.
@@ -65,29 +147,37 @@ def cluster_applications(
     Returns:
         A `serveConfigV2`. Proxies run on every node that has a replica, and listen to the pod network.
     """
-    replicas = ReplicaOptions(gpu=gpu, **base.model_dump(include=set(ReplicaOptions.model_fields) - {"gpu"}))
+    told = hosted.base.model_dump(include=set(ReplicaOptions.model_fields) - {"gpu"})
+    engine = _engine(config, hosted, ReplicaOptions(gpu=gpu, **told), name=ENGINE, home=home)
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": "0.0.0.0", "port": 8000},
         **_LOGGING,
-        "applications": _applications(config, base, replicas, home=home, milvus_uri=milvus_uri),
+        "applications": [engine, *_retrieval(config, home=home, milvus_uri=milvus_uri)],
     }
 
 
-def _applications(
-    config: ServeConfig, base: BaseConfig, replicas: ReplicaOptions, *, home: Home, milvus_uri: str | None
-) -> list[dict[str, Any]]:
-    cpus = config.budget.retrieval_cpus / 2
-    knobs = base.engine or config.engine
-    engine = EngineOptions(
-        model=base.model,
-        source=model_source(base.model),
+def _engine(
+    config: ServeConfig, hosted: Hosted, replicas: ReplicaOptions, *, name: str, home: Home
+) -> dict[str, Any]:
+    knobs = hosted.base.engine or config.engine
+    options = EngineOptions(
+        model=hosted.base.model,
+        source=hosted.source,
         home_root=str(home.root),
         num_cpus=config.budget.engine_cpus,
         engine=knobs,
+        version=hosted.version,
         replicas=replicas,
         max_queued=config.load.max_queued,
     )
+    return _application(
+        name, "tunesmith.serve.engine:build", options.model_dump(), _environment(knobs.num_threads)
+    )
+
+
+def _retrieval(config: ServeConfig, *, home: Home, milvus_uri: str | None) -> list[dict[str, Any]]:
+    cpus = config.budget.retrieval_cpus / 2
     embedder = EmbedderOptions(model=config.embedder, num_cpus=cpus, max_queued=config.load.max_queued)
     answer = AnswerOptions(
         home_root=str(home.root),
@@ -97,9 +187,9 @@ def _applications(
         retrieval=config.retrieval,
         max_queued=config.load.max_queued,
     )
-    environment = _environment(knobs.num_threads)
+    first = config.served_bases[0].engine or config.engine
+    environment = _environment(first.num_threads)
     return [
-        _application(ENGINE, "tunesmith.serve.engine:build", engine.model_dump(), environment),
         _application(EMBED, "tunesmith.serve.embedder:build", embedder.model_dump(), environment),
         _application(ANSWER, "tunesmith.serve.answer:build", answer.model_dump(), environment),
     ]

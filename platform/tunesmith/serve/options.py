@@ -39,6 +39,8 @@ class EngineOptions(StrictModel):
     """Logical CPUs of the replica."""
     engine: EngineConfig
     """Knobs of vLLM."""
+    version: str | None = None
+    """Where the files of a version that is a whole model lie below the object store; it serves no adapters."""
     replicas: ReplicaOptions = ReplicaOptions()
     """Replicas and their GPUs."""
     max_queued: int = -1

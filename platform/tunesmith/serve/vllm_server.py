@@ -35,6 +35,7 @@ from tunesmith.serve.openai_errors import (
     validation_error_response,
 )
 from tunesmith.serve.options import EngineOptions
+from tunesmith.stores.version_folders import VersionFolders
 from tunesmith.telemetry.collector import collector_endpoint
 
 ROUTES = frozenset(
@@ -74,8 +75,13 @@ class VllmServer:
         Returns:
             The running server.
         """
-        adapters = RegisteredAdapters(options.home, base=options.model, max_rank=options.engine.max_lora_rank)
-        LoRAResolverRegistry.register_resolver("registry", _Resolver(adapters))
+        if options.version:
+            await asyncio.to_thread(VersionFolders(options.home).find, options.version)
+        else:
+            adapters = RegisteredAdapters(
+                options.home, base=options.model, max_rank=options.engine.max_lora_rank
+            )
+            LoRAResolverRegistry.register_resolver("registry", _Resolver(adapters))
         server = _Server.sync_init(
             _llm_config(options, gpu=gpu), engine_cls=VLLMEngine if gpu else _CpuEngine
         )
@@ -168,16 +174,15 @@ def _engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
         "max_model_len": limits.max_model_len,
         "max_num_seqs": engine.max_num_seqs,
         "dtype": engine.dtype,
-        "enable_lora": True,
         # The usage tells what came from the prefix cache; the gateway counts it.
         "enable_prompt_tokens_details": True,
-        "max_loras": engine.max_loras,
-        "max_lora_rank": engine.max_lora_rank,
         "structured_outputs_config": {
             "backend": "xgrammar",
             "disable_any_whitespace": engine.json_whitespace == "none",
         },
     }
+    if options.version is None:
+        kwargs |= {"enable_lora": True, "max_loras": engine.max_loras, "max_lora_rank": engine.max_lora_rank}
     if endpoint := collector_endpoint():
         # vLLM would speak gRPC by default; ours is the HTTP port.
         os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")

@@ -358,6 +358,16 @@ class ModelVersionRow(Base):
     hidden: Mapped[bool] = mapped_column(default=False)
 
 
+class ServedBaseRow(Base):
+    """A base that is, or was, in memory; `project_id` is empty where it is everybody's."""
+
+    __tablename__ = "served_bases"
+    model: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str]
+    state: Mapped[str]
+    asked_at: Mapped[float]
+
+
 class AliasRow(Base):
     """A stable name that points at a model."""
 

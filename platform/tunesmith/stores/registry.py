@@ -284,6 +284,21 @@ class Registry:
             return _to_alias(row) if row else None
 
 
+def whole_models(database: Database) -> list[ModelVersion]:
+    """The versions of all projects that are whole models, those that wait for their proof too.
+
+    Args:
+        database: the metadata database.
+
+    Returns:
+        Those that are not deleted, oldest first.
+    """
+    query = select(ModelVersionRow).filter_by(kind="full", deleted_at=None)
+    with database.session() as session:
+        rows = session.scalars(query.order_by(ModelVersionRow.created_at, ModelVersionRow.name))
+        return [_to_version(row) for row in rows]
+
+
 def no_alias(name: str) -> NotFoundError:
     """What to say where an alias is not there.
 

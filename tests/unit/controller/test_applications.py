@@ -15,6 +15,21 @@ from tunesmith.controller.applications import Applications
 WANTED = {"applications": [{"name": "engine"}, {"name": "answer"}]}
 
 
+class Fixed:
+    """Wants the same whatever runs, until the test says otherwise."""
+
+    parts = ("engine", "answer")
+
+    def __init__(self) -> None:
+        self.wanted = WANTED
+
+    def document(self, running):
+        return self.wanted
+
+    def observe(self, states):
+        return list(states)
+
+
 class Dashboard(ThreadingHTTPServer):
     """Answers the Serve REST API from `running`; a PUT is kept in `puts`."""
 
@@ -60,10 +75,15 @@ def dashboard() -> Iterator[Dashboard]:
 
 
 @pytest.fixture
-def applications(dashboard: Dashboard) -> Iterator[Applications]:
+def wanted() -> Fixed:
+    return Fixed()
+
+
+@pytest.fixture
+def applications(dashboard: Dashboard, wanted: Fixed) -> Iterator[Applications]:
     url = f"http://127.0.0.1:{dashboard.server_port}"
     with httpx.Client(base_url=url, headers={"Authorization": "Bearer t"}, trust_env=False) as client:
-        yield Applications(client, wanted=WANTED, serves=lambda: True)
+        yield Applications(client, wanted=wanted, serves=lambda: True)
 
 
 def conditions(states):
@@ -88,7 +108,7 @@ def test_a_failed_application_says_why_and_is_sent_again(applications, dashboard
         "engine": {"status": "DEPLOY_FAILED", "message": "failed.", "deployments": {"engine": deployment}},
         "answer": {"status": "RUNNING"},
     }
-    engine, _ = applications.tick()
+    _, engine = applications.tick()
     assert engine.condition == "failed"
     assert engine.message == "failed. no such model"
     assert len(dashboard.puts) == 1
@@ -104,12 +124,31 @@ def test_a_new_ray_head_gets_the_config_at_once(applications, dashboard):
 def test_running_is_not_ready_until_serve_answers(dashboard):
     dashboard.running = {"engine": {"status": "RUNNING"}, "answer": {"status": "RUNNING"}}
     with httpx.Client(base_url=f"http://127.0.0.1:{dashboard.server_port}", trust_env=False) as client:
-        states = Applications(client, wanted=WANTED, serves=lambda: False).tick()
+        states = Applications(client, wanted=Fixed(), serves=lambda: False).tick()
     assert conditions(states) == {"engine": "starting", "answer": "starting"}
 
 
 def test_a_dashboard_that_does_not_answer_is_waited_for():
     with httpx.Client(base_url="http://127.0.0.1:9", trust_env=False) as client:
-        states = Applications(client, wanted=WANTED, serves=lambda: True).tick()
+        states = Applications(client, wanted=Fixed(), serves=lambda: True).tick()
     assert conditions(states) == {"engine": "starting", "answer": "starting"}
     assert "waiting for Ray" in states[0].message
+
+
+def test_what_is_wanted_anew_is_sent_at_once_and_an_engine_too_many_is_taken_away(
+    applications, wanted, dashboard
+):
+    applications.tick()
+    dashboard.running = {"engine": {"status": "RUNNING"}, "answer": {"status": "RUNNING"}}
+    wanted.wanted = {"applications": [*WANTED["applications"], {"name": "engine-2"}]}
+    assert conditions(applications.tick()) == {"engine": "ready", "answer": "ready", "engine-2": "starting"}
+    dashboard.running["engine-2"] = {"status": "RUNNING"}
+    wanted.wanted = WANTED
+    applications.tick()
+    assert [body for _, body in dashboard.puts[1:]] == [
+        {"applications": [*WANTED["applications"], {"name": "engine-2"}]},
+        WANTED,
+    ]
+    dashboard.running["engine-2"] = {"status": "DELETING"}
+    applications.tick()
+    assert len(dashboard.puts) == 3

@@ -17,6 +17,7 @@ from pod_templates import CPU_GROUP, GPU_GROUP, template_files
 from tunesmith.config.in_cluster import ClusterSettings, read_settings
 from tunesmith.config.recipe import load_recipe
 from tunesmith.config.train import TrainConfig
+from tunesmith.controller.awake import Roster
 from tunesmith.controller.in_cluster import ClusterController
 from tunesmith.controller.ports import free_ports
 from tunesmith.controller.services import ServedBases
@@ -26,10 +27,12 @@ from tunesmith.jobs.requests import JobRequests, new_job_id
 from tunesmith.kubernetes.client import KubernetesClient
 from tunesmith.kubernetes.connection import connect
 from tunesmith.kubernetes.templates import read_templates
-from tunesmith.records import Job
+from tunesmith.records import Job, Lineage, ModelVersion
+from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import ProjectRow, open_home_database
 from tunesmith.stores.files import FileStore
 from tunesmith.stores.objects import ObjectStore
+from tunesmith.stores.registry import Registry, whole_models
 from tunesmith.stores.state_file import PartState
 
 LINE = b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
@@ -190,6 +193,39 @@ def test_its_status_is_told(release: Release, status: dict[str, Any], condition:
     (service,) = release.server.all("RayService")
     release.server.set_status("RayService", service["metadata"]["name"], status)
     assert bases.tick() == [PartState("tiny-reader", condition, message)]  # type: ignore[arg-type]
+
+
+def test_a_whole_model_has_a_service_from_the_first_request_until_its_name_is_gone(release: Release) -> None:
+    settings, name = release.settings(), "ft:tiny-reader:default:house:0a1b2c"
+    database = open_home_database(settings.home)
+    states, registry = BaseStates(database), Registry(database, "default")
+    lineage = Lineage("tiny-reader", "0" * 64, {}, 1, {}, "0.1.0", "ftjob-1")
+    registry.register(ModelVersion(name, "default", "tiny-reader", "full", "models/1", 1, lineage))
+    bases = ServedBases(
+        release.client,
+        settings,
+        templates=lambda: read_templates(settings.templates),
+        versions=lambda: whole_models(database),
+        roster=Roster(states),
+    )
+    bases.tick()
+    assert release.services() == ["tiny-reader"]
+    assert states.ask(name).state == "wanted"
+    bases.tick()
+    assert release.services() == [name, "tiny-reader"]
+    (service,) = [each for each in release.server.all("RayService") if "ft" in each["metadata"]["name"]]
+    (engine, *_) = yaml.safe_load(service["spec"]["serveConfigV2"])["applications"]
+    assert engine["args"]["source"] == str(settings.home.objects / "models/1")
+    assert (engine["name"], engine["args"]["version"]) == ("engine", "models/1")
+    assert states.ask(name).state == "starting"
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    release.server.set_status("RayService", service["metadata"]["name"], ready)
+    bases.tick()
+    assert states.ask(name).state == "ready"
+    registry.delete(name)
+    bases.tick()
+    assert release.services() == ["tiny-reader"]
+    database.close()
 
 
 def test_missing_settings_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:

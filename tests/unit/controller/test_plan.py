@@ -55,9 +55,11 @@ def test_every_part_can_be_found_by_its_environment(home, plan):
 
 
 def test_the_budget_is_what_ray_is_told(home, plan):
-    config = ServeConfig.model_validate({"port": 0, "budget": {"engine_cpus": 2, "training_cpus": 4.2}})
-    command = plan_parts(plan(home, config))[0].command
-    assert command[command.index("--num-cpus") + 1] == "7"
+    budget = {"port": 0, "budget": {"engine_cpus": 2, "training_cpus": 4.2}}
+    for serving, cpus in (({}, "9"), ({"max_awake": 1}, "7")):
+        config = ServeConfig.model_validate({**budget, "serving": serving})
+        command = plan_parts(plan(home, config))[0].command
+        assert command[command.index("--num-cpus") + 1] == cpus
 
 
 def test_a_milvus_elsewhere_is_not_started_here(home, plan):

@@ -4,25 +4,25 @@ import pytest
 
 from tunesmith.config.serve import ServeConfig
 from tunesmith.errors import ModelNotFoundError
-from tunesmith.flows.base_model import require_model
+from tunesmith.flows.base_model import require_models
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "./no/such/folder", "/nowhere", "a/b/c"])
 def test_a_missing_model_is_named(name):
     with pytest.raises(ModelNotFoundError, match=f'model="{name}"'):
-        require_model(ServeConfig(model=name))
+        require_models(ServeConfig(model=name))
 
 
 def test_a_folder_without_config_is_refused(tmp_path):
     with pytest.raises(ModelNotFoundError, match=r"no config\.json"):
-        require_model(ServeConfig(model=str(tmp_path)))
+        require_models(ServeConfig(model=str(tmp_path)))
 
 
 def test_a_relative_folder_becomes_absolute(tmp_path, monkeypatch):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
-    assert require_model(ServeConfig(model="./model")).model == str(tmp_path / "model")
+    assert require_models(ServeConfig(model="./model")).model == str(tmp_path / "model")
 
 
 @pytest.mark.parametrize("written", ["{}/model/", "{}/link", "{}/model/../model"])
@@ -30,18 +30,18 @@ def test_a_folder_is_served_under_its_real_path(tmp_path, written):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     (tmp_path / "link").symlink_to(tmp_path / "model")
-    assert require_model(ServeConfig(model=written.format(tmp_path))).model == str(tmp_path / "model")
+    assert require_models(ServeConfig(model=written.format(tmp_path))).model == str(tmp_path / "model")
 
 
 @pytest.mark.parametrize("written", ["tiny-reader", "tiny-reader/"])
 def test_a_shipped_model_is_served_under_its_name(written):
-    assert require_model(ServeConfig(model=written)).model == "tiny-reader"
+    assert require_models(ServeConfig(model=written)).model == "tiny-reader"
 
 
 def test_offline_only_the_cache_counts(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelNotFoundError, match="HF_HUB_OFFLINE"):
-        require_model(ServeConfig(model="org/name"))
+        require_models(ServeConfig(model="org/name"))
     (tmp_path / "models--org--name").mkdir()
-    assert require_model(ServeConfig(model="org/name")).model == "org/name"
+    assert require_models(ServeConfig(model="org/name")).model == "org/name"

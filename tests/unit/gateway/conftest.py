@@ -187,8 +187,7 @@ def plane() -> Plane:
 @pytest.fixture
 def plane_url(plane: Plane) -> Iterator[str]:
     routes = [
-        Route("/engine/v1/chat/completions", plane.chat, methods=["POST"]),
-        Route("/answer/v1/chat/completions", plane.chat, methods=["POST"]),
+        Route("/{application}/v1/chat/completions", plane.chat, methods=["POST"]),
         Route("/engine/v1/completions", plane.complete, methods=["POST"]),
         Route("/embed/v1/embeddings", plane.embed, methods=["POST"]),
     ]

@@ -12,7 +12,7 @@ import pytest
 
 from tunesmith.config.recipe import load_recipe
 from tunesmith.config.serve import EngineConfig, JobsConfig
-from tunesmith.config.train import DpoObjective, LoraConfig, TrainConfig
+from tunesmith.config.train import DpoObjective, FullConfig, LoraConfig, TrainConfig
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.jobs.queue import JobQueue
@@ -77,6 +77,16 @@ def test_hyperparameters_reach_the_recipe(client, database, file_id):
     assert config.suffix == "support-bot-2"
     assert job.method.supervised.hyperparameters.n_epochs == 7
     assert job.metadata["team"] == "support"
+
+
+def test_a_job_may_train_every_weight_or_merge_its_adapter(client, database, file_id):
+    asked = {"training_file": file_id, "model": "tiny-reader"}
+    full = {"recipe": "api/full", "set": {"method.frozen_layers": 2}}
+    job = client.fine_tuning.jobs.create(**asked, extra_body={"tunesmith": full})
+    assert _config(database, job.id).method == FullConfig(frozen_layers=2)
+    merged = {"set": {"method.merge": True, "method.rank": 128}}
+    job = client.fine_tuning.jobs.create(**asked, extra_body={"tunesmith": merged})
+    assert _config(database, job.id).method.registers == "full"
 
 
 def test_dpo_has_its_own_recipe_and_shows_what_was_chosen(client, database, file_id):

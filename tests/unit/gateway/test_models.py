@@ -46,7 +46,7 @@ def test_a_version_behind_aliases_stays_until_they_move(client, http, register, 
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("tiny-reader", "the base"), ("support", "an alias of tiny-reader")]
+    ("name", "said"), [("tiny-reader", "a base"), ("support", "an alias of tiny-reader")]
 )
 def test_the_base_and_aliases_cannot_be_deleted(client, database, name, said):
     Registry(database, "default").set_alias(Alias("support", "default", "tiny-reader"))

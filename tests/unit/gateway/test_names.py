@@ -9,6 +9,7 @@ import pytest
 
 from tunesmith.errors import ModelNotFoundError
 from tunesmith.gateway.names import Names
+from tunesmith.records import Alias
 from tunesmith.stores.database import Database
 from tunesmith.stores.registry import Registry
 
@@ -44,11 +45,41 @@ def test_a_version_of_another_folder_is_refused_with_both_names(
         names.resolve("default", NAME)
 
 
-def test_a_whole_model_is_refused_with_the_way_to_serve_it(
+def test_a_whole_model_answers_as_a_base_of_its_own(
     database: Database, register: Any, tmp_path: Path
 ) -> None:
-    register(NAME, base=str(tmp_path), kind="full")
+    register(NAME, base=str(tmp_path / "elsewhere"), kind="full")
+    Registry(database, "default").set_alias(Alias("support", "default", NAME))
     names = names_of(database, tmp_path)
-    assert [model.kind for model in names.all("default")] == ["base"]
-    with pytest.raises(ModelNotFoundError, match=rf"models show {NAME}.*up --model FOLDER"):
-        names.resolve("default", NAME)
+    assert [(model.name, model.base) for model in names.all("default")] == [
+        (str(tmp_path), str(tmp_path)),
+        (NAME, NAME),
+        ("support", NAME),
+    ]
+    assert names.resolve("default", NAME).base == NAME
+    assert names.resolve("default", "support").base == NAME
+    with pytest.raises(ModelNotFoundError):
+        names.resolve("acme", NAME)
+
+
+def test_each_of_several_bases_answers_for_its_own_versions_and_stand_ins(
+    database: Database, register: Any
+) -> None:
+    register(f"{NAME}-1", base="one/a")
+    register(f"{NAME}-2", base="one/b")
+    names = Names(
+        lambda project_id: Registry(database, project_id),
+        base="one/a",
+        others=["one/b"],
+        started_at=0,
+        stand_ins={"gpt-4o": "one/b", "gpt-4o-mini": "one/a"},
+    )
+    assert [(model.name, model.base) for model in names.all("default")] == [
+        ("one/a", "one/a"),
+        ("one/b", "one/b"),
+        (f"{NAME}-1", "one/a"),
+        (f"{NAME}-2", "one/b"),
+    ]
+    named = names.resolve("default", "gpt-4o")
+    assert (named.name, named.model, named.base, named.kind) == ("gpt-4o", "one/b", "one/b", "base")
+    assert names.resolve("default", "one/b").kind == "base"

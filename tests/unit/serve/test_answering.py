@@ -65,9 +65,10 @@ class ScriptedEngine:
         self.fault: dict[str, Any] | None = None
 
     async def chat(
-        self, body: dict[str, Any], headers: dict[str, str]
+        self, body: dict[str, Any], headers: dict[str, str], *, engine: str = "engine"
     ) -> AsyncGenerator[dict[str, Any] | str, None]:
         self.bodies.append(body)
+        self.asked = engine
         self.headers = headers
         if self.fault:
             yield self.fault

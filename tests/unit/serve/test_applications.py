@@ -10,7 +10,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import BudgetConfig, EngineConfig, ServeConfig
-from tunesmith.serve.applications import serve_applications
+from tunesmith.serve.applications import engine_name, serve_applications
 from tunesmith.serve.options import AnswerOptions, EmbedderOptions, EngineOptions
 
 
@@ -68,6 +68,19 @@ def test_replicas_stay_inside_their_budget(home: Home) -> None:
     document = serve_applications(ServeConfig(budget=budget), home=home, milvus_uri=None, http_port=1)
     assert _args(document, "engine")["num_cpus"] == 1.0
     assert _args(document, "embed")["num_cpus"] + _args(document, "answer")["num_cpus"] == 0.5
+
+
+def test_each_base_has_an_engine_with_its_own_knobs_and_they_share_the_rest(home: Home) -> None:
+    bases = [{"model": "one/a"}, {"model": "one/b", "engine": {"max_loras": 7}}]
+    config = ServeConfig.model_validate({"bases": bases})
+    document = serve_applications(config, home=home, milvus_uri=None, http_port=1)
+    names = [app["name"] for app in document["applications"]]
+    assert names == ["engine", engine_name("one/b", default="one/a"), "embed", "answer"]
+    assert _args(document, names[0])["engine"]["max_loras"] == 4
+    assert (_args(document, names[1])["model"], _args(document, names[1])["engine"]["max_loras"]) == (
+        "one/b",
+        7,
+    )
 
 
 def test_loads_no_engine() -> None:

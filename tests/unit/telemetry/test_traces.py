@@ -40,7 +40,9 @@ class Vectors:
 class Engine:
     headers: dict[str, str]
 
-    async def chat(self, body: dict[str, Any], headers: dict[str, str]) -> AsyncGenerator[Any, None]:
+    async def chat(
+        self, body: dict[str, Any], headers: dict[str, str], *, engine: str = "engine"
+    ) -> AsyncGenerator[Any, None]:
         self.headers = headers
         yield {"choices": [{"message": {"role": "assistant", "content": "27 days [1]"}}]}
 
