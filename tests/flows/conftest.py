@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,12 +10,13 @@ from live_platform import LivePlatform, processes_of_instance, running_platform,
 
 __all__ = ["LivePlatform", "processes_of_instance", "tunesmith"]
 
-_RANDOM = secrets.token_hex(8)
+# Of this session, so that nobody else's are taken for them; the same in whichever module reads them.
+_SESSION = os.environ["TUNESMITH_TEST_SESSION"][:16]
 PLANTED = {
-    "AWS_ACCESS_KEY_ID": f"planted-access-{_RANDOM}",
-    "AWS_SECRET_ACCESS_KEY": f"planted-s3-{_RANDOM}",
-    "PGPASSWORD": f"planted-password-{_RANDOM}",
-    "SOME_VAULT_TOKEN": f"planted-vault-{_RANDOM}",
+    "AWS_ACCESS_KEY_ID": f"planted-access-{_SESSION}",
+    "AWS_SECRET_ACCESS_KEY": f"planted-s3-{_SESSION}",
+    "PGPASSWORD": f"planted-password-{_SESSION}",
+    "SOME_VAULT_TOKEN": f"planted-vault-{_SESSION}",
 }
 """Credentials in the shell that the platform is brought up in; `test_secrets.py` looks where they end up."""
 
