@@ -20,10 +20,18 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* (root, part, suffix of the name, "" for the bare prefix): name, labels and annotations of an object. */}}
+{{/*
+(root, part, suffix of the name, "" for the bare prefix, namespace if it is not the release's): name, labels and annotations of
+an object. Priorities, queues and tenants are the cluster's own, or say theirs themselves.
+*/}}
 {{- define "tunesmith.metadata" -}}
 {{- $root := index . 0 -}}{{- $part := index . 1 -}}
 name: {{ include "tunesmith.fullname" $root }}{{ with index . 2 }}-{{ . }}{{ end }}
+{{- if gt (len .) 3 }}
+namespace: {{ index . 3 }}
+{{- else if not (has $part (list "priorities" "queues" "tenants")) }}
+namespace: {{ $root.Release.Namespace }}
+{{- end }}
 labels:
   {{- include "tunesmith.selectorLabels" (list $root $part) | nindent 2 }}
   app.kubernetes.io/part-of: tunesmith

@@ -4,8 +4,7 @@
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  {{- include "tunesmith.metadata" (list $root .plane .plane) | nindent 2 }}
-  namespace: {{ .namespace }}
+  {{- include "tunesmith.metadata" (list $root .plane .plane .namespace) | nindent 2 }}
 spec:
   podSelector:
     matchLabels: {{- include "tunesmith.selectorLabels" (list $root .plane) | nindent 6 }}
