@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -24,7 +23,7 @@ from tunesmith.errors import PlatformError
 from tunesmith.serve.adapters import RegisteredAdapters
 from tunesmith.serve.cpu_executor import CpuExecutor
 from tunesmith.serve.disconnect import DisconnectOnCancel
-from tunesmith.serve.model_limits import ModelLimits
+from tunesmith.serve.engine_kwargs import engine_kwargs
 from tunesmith.serve.openai_errors import (
     OpenAIErrors,
     engine_error_body,
@@ -36,7 +35,6 @@ from tunesmith.serve.openai_errors import (
 )
 from tunesmith.serve.options import EngineOptions
 from tunesmith.stores.version_folders import VersionFolders
-from tunesmith.telemetry.collector import collector_endpoint
 
 ROUTES = frozenset(
     {
@@ -159,49 +157,12 @@ def _llm_config(options: EngineOptions, *, gpu: bool) -> LLMConfig:
     return LLMConfig(
         model_loading_config={"model_id": options.model, "model_source": options.source},
         accelerator_config={"kind": "gpu" if gpu else "cpu"},
-        engine_kwargs=_engine_kwargs(options, gpu=gpu),
+        engine_kwargs=engine_kwargs(options, gpu=gpu),
         experimental_configs={"stream_batching_interval_ms": 0},
         callback_config=CallbackConfig(callback_class=_LoadedByEngine),
         # Ray's own metrics exporter would take the place of vLLM's, which /metrics serves.
         log_engine_metrics=False,
     )
-
-
-def _engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
-    engine = options.engine
-    limits = ModelLimits.read(options)
-    kwargs: dict[str, Any] = {
-        "max_model_len": limits.max_model_len,
-        "max_num_seqs": engine.max_num_seqs,
-        "dtype": engine.dtype,
-        # The usage tells what came from the prefix cache; the gateway counts it.
-        "enable_prompt_tokens_details": True,
-        "structured_outputs_config": {
-            "backend": "xgrammar",
-            "disable_any_whitespace": engine.json_whitespace == "none",
-        },
-    }
-    if options.version is None:
-        kwargs |= {"enable_lora": True, "max_loras": engine.max_loras, "max_lora_rank": engine.max_lora_rank}
-    if endpoint := collector_endpoint():
-        # vLLM would speak gRPC by default; ours is the HTTP port.
-        os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
-        kwargs["otlp_traces_endpoint"] = endpoint
-    if engine.tool_call_parser:
-        kwargs |= {"enable_auto_tool_choice": True, "tool_call_parser": engine.tool_call_parser}
-    if gpu:
-        return {
-            **kwargs,
-            "gpu_memory_utilization": engine.gpu_memory_utilization,
-            "tensor_parallel_size": options.replicas.tensor_parallel_size,
-            "pipeline_parallel_size": options.replicas.pipeline_parallel_size,
-        }
-    return {
-        **kwargs,
-        "enforce_eager": True,
-        "kv_cache_memory_bytes": limits.kv_cache_bytes,
-        "disable_custom_all_reduce": True,
-    }
 
 
 def _piece(part: Any) -> dict[str, Any] | str:
