@@ -61,7 +61,7 @@ def tell_of(event: Mapping[str, Any]) -> Told | None:
             return Told(f"Waiting for {event['message']}", created_at=at)
         case "reference":
             return Told(
-                f"Computing the base's log-probabilities of {event['num_pairs']} pairs", created_at=at
+                f"Computing the reference log-probabilities of {event['num_pairs']} pairs", created_at=at
             )
         case "engine":
             return Told(_engine(event), created_at=at)

@@ -139,7 +139,7 @@ def describe(event: Mapping[str, Any], *, num_steps: int) -> str | None:
         case "waiting":
             return f"waiting for {event['message']}"
         case "reference":
-            return f"the base's log-probabilities of {event['num_pairs']} pairs come first"
+            return f"the reference log-probabilities of {event['num_pairs']} pairs come first"
         case "engine":
             where = f", going on from step {event['resumed_from']}" if event["resumed_from"] else ""
             return f"{event['engine']}, ZeRO {event['zero_stage']}, {event['world_size']} workers{where}"

@@ -63,7 +63,7 @@ def test_a_job_goes_its_way(world: World) -> None:
         "Validating training file",
         "Files validated, moving job to queued state",
         "Training data packed: 1 examples, 10 tokens, 4 steps",
-        "Computing the base's log-probabilities of 64 pairs",
+        "Computing the reference log-probabilities of 64 pairs",
         "Fine-tuning started (DeepSpeedEngine, ZeRO 2, 2 workers)",
         "Step 1: training loss=1.0000",
         "Step 2: training loss=0.5000",

@@ -153,7 +153,7 @@ EVENTS: list[tuple[Mapping[str, Any], str | None]] = [
         {"type": "waiting", "message": "2 CPUs (0.5 free now); the run begins as soon as they are"},
         "waiting for 2 CPUs (0.5 free now); the run begins as soon as they are",
     ),
-    ({"type": "reference", "num_pairs": 64}, "the base's log-probabilities of 64 pairs come first"),
+    ({"type": "reference", "num_pairs": 64}, "the reference log-probabilities of 64 pairs come first"),
     ({"type": "failed", "message": "disk full"}, "a worker failed: disk full"),
     ({"type": "checkpoint", "step": 10}, None),
 ]
