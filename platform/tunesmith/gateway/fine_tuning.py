@@ -218,6 +218,13 @@ def _start(names: Names, registry: Registry, project_id: str, model: str) -> tup
     if names.is_base(named.model):
         return named.model, None
     parent = registry.version(named.model)
+    if parent.kind != "adapter":
+        raise ConfigError(
+            f"'{model}' is a whole model. A job goes on from an adapter, or begins with a base: use "
+            f"'{names.base}', or `tunesmith train` with the folder that `tunesmith models show {parent.name}` tells.",
+            param="model",
+            code="model_not_available",
+        )
     return parent.base, parent
 
 

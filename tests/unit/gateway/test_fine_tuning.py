@@ -245,6 +245,13 @@ def test_training_goes_on_from_a_version_with_its_adapters_shape(client, databas
         )
 
 
+def test_a_whole_model_is_not_gone_on_from_by_a_job(client, file_id, register):
+    register("ft:tiny-reader:default:whole:1", kind="full")
+    with pytest.raises(openai.BadRequestError, match="is a whole model") as told:
+        client.fine_tuning.jobs.create(training_file=file_id, model="ft:tiny-reader:default:whole:1")
+    assert told.value.param == "model"
+
+
 def test_checkpoints_are_models_with_what_was_measured_where_they_were_taken(
     client, database, file_id, conforms
 ):
