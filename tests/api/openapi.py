@@ -30,6 +30,9 @@ class Spec:
         schemas = self._document["components"]["schemas"]
         # A file may be made for evals (CreateFileRequest), but its schema forgot to say so.
         schemas["OpenAIFile"]["properties"]["purpose"]["enum"].append("evals")
+        # Embeddings can be asked for in base64, but the schema of the answer knows numbers alone.
+        embedding = schemas["Embedding"]["properties"]
+        embedding["embedding"] = {"anyOf": [embedding["embedding"], {"type": "string"}]}
         # The spec's own answer to /pause is a job that is `paused`.
         schemas["FineTuningJob"]["properties"]["status"]["enum"].append("paused")
         # The spec's own examples say null until a text ends, and its schema did not hear of streams.

@@ -537,3 +537,18 @@ def test_a_search_without_its_application_is_told_to_come_again(
             answer = http.post(f"/vector_stores/{store_id}/search", json={"query": "x"})
     assert answer.status_code == 503
     assert "Retry-After" in answer.headers
+
+
+def test_stores_without_a_name_are_found_by_their_ids_alone(
+    client: openai.OpenAI, http: httpx.Client
+) -> None:
+    for name in (None, None, "twin", "twin"):
+        client.vector_stores.create(**({"name": name} if name else {}))
+    bound = {name: _bind(http, name) for name in ("", "twin")}
+    assert bound == {"": (404, "vector_stores"), "twin": (400, "vector_stores")}
+
+
+def _bind(http: httpx.Client, store: str) -> tuple[int, str]:
+    alias = {"name": "nameless", "model": "tiny-reader", "vector_stores": [store]}
+    answer = http.post("/v1/aliases", json=alias)
+    return answer.status_code, answer.json()["error"]["param"]

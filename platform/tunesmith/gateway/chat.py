@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
@@ -44,8 +44,8 @@ class ChatMessage(BaseModel):
     """One turn; what else it may hold is the engine's to judge."""
 
     model_config = ConfigDict(extra="allow")
-    role: str
-    """`system`, `developer`, `user`, `assistant` or `tool`."""
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    """Who speaks; the engine would take any word."""
     content: str | list[Any] | None = None
     """Text, or parts."""
 

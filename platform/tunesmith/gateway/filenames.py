@@ -35,8 +35,7 @@ def clean_filename(name: str) -> str:
 Filename = Annotated[
     str,
     AfterValidator(clean_filename),
-    # A part of what is taken: names that come out as they went in.
-    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9_-][A-Za-z0-9_. -]{0,253}[A-Za-z0-9_-]$"}),
+    WithJsonSchema({"type": "string", "minLength": 1}),
 ]
 """A field of a request that is the name of a file."""
 

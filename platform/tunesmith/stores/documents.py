@@ -321,6 +321,8 @@ def find_store_row(session: Session, project_id: str, name: str) -> VectorStoreR
     Raises:
         ConfigError: several have that name.
     """
+    if not name:
+        return None  # stores that were made without a name are found by their ids alone
     seen = select(VectorStoreRow).filter_by(project_id=project_id, deleted_at=None)
     by_id = session.scalar(seen.filter_by(id=name))
     if by_id is not None:

@@ -48,6 +48,8 @@ _HEADERS: Mapping[str, Any] = {
     "RetryAfter": {"description": "Seconds.", "schema": {"type": "integer"}, "required": False},
 }
 _REQUEST_ID = {"x-request-id": {"$ref": "#/components/headers/RequestId"}}
+# Before OpenAPI 3.2 the schema of a stream is that of each of its events.
+_EVENT = record({"data": TEXT}, {"event": TEXT})
 _RETRY_AFTER = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
 
 
@@ -199,7 +201,7 @@ def _answers(path: str, said: Operation, links: dict[str, Any]) -> Iterator[tupl
     if said.answer is not None:
         content = {said.answer_type: {"schema": said.answer}}
         if said.events:
-            content["text/event-stream"] = {"schema": TEXT}
+            content["text/event-stream"] = {"schema": _EVENT}
         answer = {"description": "Done.", "content": content, "headers": _REQUEST_ID}
         yield 200, answer | ({"links": links} if links else {})
     for status, schema in said.more.items():
