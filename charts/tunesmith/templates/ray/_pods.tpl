@@ -22,6 +22,7 @@ sharedMemory: {{ include "tunesmith.mebibytes" ($size.sharedMemoryGib | default 
 resources: {{- dict "requests" $asked "limits" $asked | toYaml | nindent 2 }}
 env:
   - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
+  - {name: RAY_worker_register_timeout_seconds, value: "600"}
   - {name: VLLM_NO_USAGE_STATS, value: "1"}
 {{- if $accelerator.count }}
 tolerations:
