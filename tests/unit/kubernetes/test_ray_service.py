@@ -14,7 +14,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.serve import BaseConfig, EngineConfig, ServeConfig
 from tunesmith.errors import ConfigError
 from tunesmith.kubernetes.ray_service import ray_service
-from tunesmith.serve.applications import cluster_applications, serve_applications
+from tunesmith.serve.applications import Hosted, cluster_applications, serve_applications
 from tunesmith.serve.engine import replica_bundles, replica_count
 from tunesmith.serve.options import EngineOptions
 
@@ -31,7 +31,7 @@ LARGE = BaseConfig(
 
 def make(base: BaseConfig = LARGE, **changes: Any) -> Any:
     document = cluster_applications(
-        ServeConfig(), base, home=HOME, milvus_uri="http://milvus:19530", gpu=base.gpus > 1
+        ServeConfig(), Hosted.configured(base), home=HOME, milvus_uri="http://milvus:19530", gpu=base.gpus > 1
     )
     return ray_service(
         base.model, document, templates(**changes), group=base.worker_group, namespace="ns", release="ts"
