@@ -133,8 +133,8 @@ def trained(platform: LivePlatform) -> Any:
     _wait(platform, job.id, lambda _: _drivers(job.id))
     _replace_controller(platform)
     assert _drivers(job.id), "the attempt goes on without its controller"
-    running = _wait(platform, job.id, lambda _: len(_steps(platform, job.id)) > 5)
-    assert running.estimated_finish > time.time() - 5
+    _wait(platform, job.id, lambda _: len(_steps(platform, job.id)) > 5)
+    assert platform.client.fine_tuning.jobs.retrieve(job.id).estimated_finish > time.time() - 5
     (driver,) = _drivers(job.id)
     driver.kill()
     return _wait(platform, job.id, lambda job: job.status == "succeeded")
