@@ -35,6 +35,7 @@ SHARE_A_PLATFORM = tuple(
         "circle",
         "node_sdk",
         "platform",
+        "python_sdk",
         "responses",
         "secrets",
         "vector_stores",

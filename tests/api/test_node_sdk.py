@@ -1,4 +1,4 @@
-"""The official Node SDK on a live gateway, as far as no engine is needed."""
+"""The official Node SDK on a live gateway, as far as no engine is needed; `tests/flows` has the rest."""
 
 from __future__ import annotations
 

@@ -545,7 +545,7 @@ def test_stores_without_a_name_are_found_by_their_ids_alone(
     for name in (None, None, "twin", "twin"):
         client.vector_stores.create(**({"name": name} if name else {}))
     bound = {name: _bind(http, name) for name in ("", "twin")}
-    assert bound == {"": (404, "vector_stores"), "twin": (400, "vector_stores")}
+    assert bound == {"": (404, "vector_stores"), "twin": (404, "vector_stores")}
 
 
 def _bind(http: httpx.Client, store: str) -> tuple[int, str]:

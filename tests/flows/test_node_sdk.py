@@ -1,5 +1,5 @@
 """Programs written for the hosted API, in TypeScript, with the official Node SDK from its registry: the classic one of
-fine-tuning, unchanged."""
+fine-tuning, unchanged, and one that calls every method for which engines are needed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import pytest
 
 from conftest import LivePlatform
 
-from ..api.node_sdk import run_node
+from ..api.node_sdk import check_answers, check_calls, run_node
+from ..api.openapi import load_spec
+from ..api.sdk_surface import WITH_ENGINE
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
 
 INSTRUCTIONS = (
     "If the context doesn't contain the answer, say so. Always cite which document you're referencing."
 )
+PARTS = ("chat", "completions", "embeddings", "vectorStores", "responses", "batches")
 
 
 def _write_examples(path: Path) -> Path:
@@ -42,3 +45,12 @@ def test_the_classic_program_runs_unchanged(
     assert told["model"].startswith("ft:tiny-reader:default:tuned:")
     assert told["last"] == "The job has successfully completed"
     assert told["answer"]
+
+
+def test_every_method_is_called_and_every_answer_is_as_the_spec_says(
+    platform: LivePlatform, node_programs: Path
+) -> None:
+    told = run_node(node_programs, "surface.ts", "none", *PARTS, base_url=platform.base_url, key=platform.key)
+    check_calls(told, WITH_ENGINE)
+    if spec := load_spec():
+        assert check_answers(told, spec) >= 5

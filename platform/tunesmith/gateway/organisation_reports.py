@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from tunesmith.errors import ConfigError
@@ -31,7 +31,9 @@ class UsageFields(BaseModel):
     """Unix seconds."""
     end_time: int | None = Field(None, ge=0, le=2**40)
     """Unix seconds; unset: now."""
-    bucket_width: Literal["1m", "1h", "1d"] = "1d"
+    bucket_width: Annotated[
+        Literal["1m", "1h", "1d"], WithJsonSchema({"type": "string", "enum": ["1h", "1d"]})
+    ] = "1d"
     """Length of one line."""
     group_by: list[GroupBy] = []
     """A result for each value of these."""

@@ -319,7 +319,7 @@ def find_store_row(session: Session, project_id: str, name: str) -> VectorStoreR
         Its row; None if there is none.
 
     Raises:
-        ConfigError: several have that name.
+        NotFoundError: several have that name, so that it leads to none.
     """
     if not name:
         return None  # stores that were made without a name are found by their ids alone
@@ -330,7 +330,7 @@ def find_store_row(session: Session, project_id: str, name: str) -> VectorStoreR
     shown = func.coalesce(VectorStoreRow.label, VectorStoreRow.name)
     rows = list(session.scalars(seen.where(shown == name).order_by(VectorStoreRow.id).limit(10)))
     if len(rows) > 1:
-        raise ConfigError(
+        raise NotFoundError(
             f'Several vector stores are called "{name}": {", ".join(row.id for row in rows)}. Say which by its id.',
             param="vector_stores",
             code="ambiguous_name",
