@@ -39,6 +39,7 @@ SHARE_A_PLATFORM = tuple(
         "responses",
         "secrets",
         "vector_stores",
+        "whole_model",
     )
 )
 """The flows with the fixture `platform`: they run in one worker, so that it is started once."""

@@ -17,6 +17,7 @@ import openai
 import psutil
 
 from tunesmith.config.home import Home
+from tunesmith.config.serve import ServeConfig
 from tunesmith.stores.platform_file import RunningPlatform, read_running
 
 UP_SECONDS = 540
@@ -39,6 +40,12 @@ class LivePlatform:
         record = read_running(self.home)
         assert record is not None
         return record
+
+    @property
+    def ray_cpus(self) -> float:
+        """CPUs that its Ray head was started with."""
+        config = ServeConfig.model_validate(self.record.config)
+        return float(config.budget.total(config.max_awake))
 
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `tunesmith ...` on this home."""
