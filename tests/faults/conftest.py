@@ -8,7 +8,7 @@ import pytest
 from live_platform import LivePlatform, running_platform
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def mortal() -> Iterator[LivePlatform]:
     """One platform for all cases."""
     with running_platform() as live:
