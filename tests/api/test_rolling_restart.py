@@ -26,6 +26,7 @@ from tunesmith.config.serve import LoadConfig, ServeConfig
 from tunesmith.controller.plan import plan_parts, plan_platform
 from tunesmith.controller.processes import sweep
 from tunesmith.controller.supervise import Supervised
+from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.platform_file import RunningPlatform, write_running
@@ -78,6 +79,7 @@ def platform(tmp_path: Path, migrated: Path) -> Iterator[RunningPlatform]:
 def key(platform: RunningPlatform) -> str:
     database = Database(Home(platform.home).database_url)
     made = KeyStore(database).create("default", "test")
+    BaseStates(database).ensure("tiny-reader", "ready")  # the controller's word, were there one
     database.close()
     return made
 

@@ -158,7 +158,7 @@ def test_stores_are_listed_in_pages_in_both_directions(client: openai.OpenAI) ->
 def test_two_stores_of_one_name_are_told_apart_by_id(client: openai.OpenAI) -> None:
     first, second = (client.vector_stores.create(name="twin").id for _ in range(2))
     assert client.vector_stores.retrieve(first).name == client.vector_stores.retrieve(second).name == "twin"
-    with pytest.raises(openai.BadRequestError, match=f"{first}, {second}"):
+    with pytest.raises(openai.NotFoundError, match=f"{first}, {second}"):
         client.vector_stores.retrieve("twin")
     assert client.vector_stores.create().name == ""
 
