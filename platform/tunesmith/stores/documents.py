@@ -90,8 +90,8 @@ class DocumentCatalog:
             The store.
 
         Raises:
-            NotFoundError: the project has none of that name; lists those it has.
-            ConfigError: several have the name, or it has expired.
+            NotFoundError: the project has none of that name (lists those it has), or several.
+            ConfigError: it has expired.
         """
         with self._database.session() as session:
             row = self._find(session, name)
@@ -117,7 +117,8 @@ class DocumentCatalog:
             The store.
 
         Raises:
-            ConfigError: it exists with another embedder, has expired, or several have the name.
+            ConfigError: it exists with another embedder, or has expired.
+            NotFoundError: several have the name.
         """
         try:
             with self._database.session() as session:

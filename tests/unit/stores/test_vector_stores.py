@@ -47,7 +47,7 @@ def test_one_name_for_several_names_none(metadata: Database, stores: VectorStore
     assert catalog.find_or_create("faq", embedder="e5").id == of_the_command_line.id
     other = stores.create(embedder="e5", name="faq")
     for look in (catalog.store, stores.get):
-        with pytest.raises(ConfigError, match=f"(?s){of_the_command_line.id}.*{other.id}"):
+        with pytest.raises(NotFoundError, match=f"(?s){of_the_command_line.id}.*{other.id}"):
             look("faq")
     stores.update(other.id, StoreChanges(name="faq 2"))
     assert catalog.store("faq").id == of_the_command_line.id

@@ -135,7 +135,9 @@ def test_what_is_exported_says_what_the_trainer_says(
     trained = _scores(model, tokenizer)
 
     export = _export(config, model, tokenizer, tmp_path)
-    shipped = _scores(proof._load(config, export), tokenizer)
+    adapter = export if registers == "adapter" else None
+    with proof._speaking(proof._load(config, export), adapter) as speaker:
+        shipped = _scores(speaker, tokenizer)
     assert (shipped - trained).norm() < 0.1 * (untrained - trained).norm()
     assert (export / "adapter_config.json").exists() == (registers == "adapter")
     assert not [path for path in export.rglob("*") if path.suffix in (".bin", ".pt", ".pth", ".pkl")]
