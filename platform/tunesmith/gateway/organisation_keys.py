@@ -44,7 +44,7 @@ class AccountFields(BaseModel):
 
 
 class AccountKeyFields(BaseModel):
-    """A key of a service account as it shall be."""
+    """A key of a service account, or of a user, as it shall be."""
 
     model_config = ConfigDict(extra="forbid")
     name: str = Field("", max_length=200)
@@ -85,31 +85,14 @@ def organisation_key_routes(*, authenticate: Authenticator, database: Database) 
         account = principals(key).add_service_account(
             key.project_id, fields.name, role=to_role(fields.role), actor=actor
         )
-        made = None if fields.create_service_account_only else make_key(account, "", None, None, key, actor)
+        only = fields.create_service_account_only
+        made = None if only else make_project_key(keys, key.project_id, account, AccountKeyFields(), actor)
         # The API knows no service account that owns its project at its making.
         return account_object(account) | {"role": "member", "api_key": made}
 
-    def make_key(
-        account: Principal,
-        name: str,
-        role: ProjectRole | None,
-        seconds: int | None,
-        key: ApiKey,
-        actor: Actor,
-    ) -> dict[str, Any]:
-        secret = keys.create(
-            key.project_id,
-            name or account.name,
-            role=role or account.role or "use",
-            principal_id=account.id,
-            expires_at=None if seconds is None else int(time.time()) + seconds,
-            actor=actor,
-        )
-        return {
-            "object": "organization.project.service_account.api_key",
-            "value": secret,
-            **_named(keys.verify(secret)),
-        }
+    def make_key(fields: AccountKeyFields, account_id: str, key: ApiKey, actor: Actor) -> dict[str, Any]:
+        account = principals(key).member(key.project_id, account_id, "service_account")
+        return make_project_key(keys, key.project_id, account, fields, actor)
 
     @router.get(_ACCOUNTS)
     async def list_accounts(request: Request, key: ApiKey = Depends(administers)) -> dict[str, Any]:  # noqa: B008
@@ -154,13 +137,7 @@ def organisation_key_routes(*, authenticate: Authenticator, database: Database) 
         key: ApiKey = Depends(administers),  # noqa: B008
     ) -> dict[str, Any]:
         fields = check_fields(await read_object(request), AccountKeyFields)
-        account = await run_in_threadpool(
-            principals(key).member, key.project_id, service_account_id, "service_account"
-        )
-        role = fields.scopes[0] if fields.scopes else None
-        return await run_in_threadpool(
-            make_key, account, fields.name, role, fields.expires_in_seconds, key, actor_of(request, key)
-        )
+        return await run_in_threadpool(make_key, fields, service_account_id, key, actor_of(request, key))
 
     def shown_key(key: ApiKey) -> dict[str, Any]:
         return key_object(key, Principals(database, key.organisation_id).get(key.principal_id))
@@ -251,6 +228,34 @@ def organisation_key_routes(*, authenticate: Authenticator, database: Database) 
         return {"object": "organization.admin_api_key.deleted", "id": key_id, "deleted": True}
 
     return router
+
+
+def make_project_key(
+    keys: KeyStore, project_id: str, owner: Principal, fields: AccountKeyFields, actor: Actor
+) -> dict[str, Any]:
+    """Make a key of a service account or a user in a project.
+
+    Args:
+        keys: makes it.
+        project_id: the project that it opens.
+        owner: whose it is, with their role there: the most that it may do.
+        fields: the key as it shall be.
+        actor: who makes it.
+
+    Returns:
+        The JSON object; alone this once it holds the key itself.
+    """
+    seconds = fields.expires_in_seconds
+    secret = keys.create(
+        project_id,
+        fields.name or owner.name,
+        role=fields.scopes[0] if fields.scopes else owner.role or "use",
+        principal_id=owner.id,
+        expires_at=None if seconds is None else int(time.time()) + seconds,
+        actor=actor,
+    )
+    named = _named(keys.verify(secret))
+    return {"object": f"organization.project.{owner.kind}.api_key", "value": secret, **named}
 
 
 def _of_project(key: ApiKey, key_id: str) -> ApiKey:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
@@ -20,7 +19,7 @@ from tunesmith.gateway.organisation import (
     shown_role,
     to_role,
 )
-from tunesmith.gateway.organisation_keys import AccountKeyFields
+from tunesmith.gateway.organisation_keys import AccountKeyFields, make_project_key
 from tunesmith.records import OWNER
 from tunesmith.stores.audit import Actor
 from tunesmith.stores.database import Database
@@ -188,18 +187,7 @@ def member_routes(*, authenticate: Authenticator, database: Database) -> APIRout
         fields: AccountKeyFields, project_id: str, user_id: str, key: ApiKey, actor: Actor
     ) -> dict[str, Any]:
         member = principals(key).member(project_id, user_id, "user")
-        seconds = fields.expires_in_seconds
-        secret = keys.create(
-            project_id,
-            fields.name or member.name,
-            role=fields.scopes[0] if fields.scopes else member.role or "use",
-            principal_id=member.id,
-            expires_at=None if seconds is None else int(time.time()) + seconds,
-            actor=actor,
-        )
-        made = keys.verify(secret)
-        shown = {"id": made.id, "name": made.name, "created_at": made.created_at, "value": secret}
-        return {"object": "organization.project.user.api_key", **shown}
+        return make_project_key(keys, project_id, member, fields, actor)
 
     @router.get(_MEMBERS)
     async def list_members(request: Request, key: ApiKey = Depends(administers)) -> dict[str, Any]:  # noqa: B008

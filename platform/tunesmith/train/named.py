@@ -44,7 +44,7 @@ def num_named(config: TrainConfig) -> int:
 
 
 def keep_adapter(checkpoint: Path, *, step: int, num_kept: int) -> None:
-    """Copy the adapter out of a complete checkpoint, and take away those that are too many.
+    """Copy the adapter out of a checkpoint that every rank has written, and take away those that are too many.
 
     Args:
         checkpoint: its folder, in the attempt's folder.

@@ -396,9 +396,10 @@ class RunReporter(TrainerCallback):  # type: ignore[misc]
         torch.distributed.barrier()
         if state.is_world_process_zero:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            # First: a run that is killed before the seal makes both again; after it, it would go on without the name.
+            keep_adapter(folder, step=state.global_step, num_kept=num_named(self._spec.config))
             with storage_errors(folder):
                 seal(folder, step=state.global_step)
-            keep_adapter(folder, step=state.global_step, num_kept=num_named(self._spec.config))
             prune(self._spec.attempt_folder, num_kept=self._spec.config.num_checkpoints_kept)
             self._tell(state, "checkpoint", step=state.global_step)
         torch.distributed.barrier()
