@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunesmith.cli.home_database import home_database
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
-from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError
 from tunesmith.records import DEFAULT_PROJECT, OWNER, ProjectRole
 
 if TYPE_CHECKING:
-    from tunesmith.stores.database import Database
+    pass
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
@@ -42,7 +40,7 @@ def create(
 ) -> None:
     """Make a key; it is shown once."""
     expires_at = None if expires is None else int(time.time()) + _seconds(expires)
-    with _database(home) as database:
+    with home_database(home) as database:
         from tunesmith.stores.keys import KeyStore
         from tunesmith.stores.principals import Principals
         from tunesmith.stores.projects import Projects
@@ -63,7 +61,7 @@ def ls(
     """List the keys of a project; never the keys themselves."""
     from dataclasses import asdict
 
-    with _database(home) as database:
+    with home_database(home) as database:
         from tunesmith.stores.keys import KeyStore
         from tunesmith.stores.projects import Projects
 
@@ -92,7 +90,7 @@ def revoke(
     home: HomeOption = None,
 ) -> None:
     """End a key; a running gateway forgets it within two seconds."""
-    with _database(home) as database:
+    with home_database(home) as database:
         from tunesmith.stores.keys import KeyStore
         from tunesmith.stores.projects import Projects
 
@@ -109,14 +107,3 @@ def _seconds(text: str) -> int:
 
 def _day(at: int | None) -> str:
     return "" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
-
-
-@contextlib.contextmanager
-def _database(home: str | None) -> Iterator[Database]:
-    from tunesmith.stores.database import open_home_database
-
-    database = open_home_database(Home.locate(home))
-    try:
-        yield database
-    finally:
-        database.close()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tunesmith.cli.home_database import home_database
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
 from tunesmith.config.home import Home
 from tunesmith.records import DEFAULT_PROJECT
 
 if TYPE_CHECKING:
-    from tunesmith.stores.database import Database
+    pass
 
 app = typer.Typer(help="Model versions and aliases.", no_args_is_help=True)
 
@@ -23,7 +23,7 @@ def ls(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """List the registered versions and the aliases."""
     from tunesmith.stores.registry import Registry
 
-    with _database(home) as database:
+    with home_database(home) as database:
         registry = Registry(database, DEFAULT_PROJECT)
         versions, aliases = registry.versions(), registry.aliases()
     if as_json:
@@ -45,7 +45,7 @@ def show(
     """Show one version with its lineage, or what stands behind an alias."""
     from tunesmith.stores.registry import Registry
 
-    with _database(home) as database:
+    with home_database(home) as database:
         registry = Registry(database, DEFAULT_PROJECT)
         alias = registry.alias(name)
         shown = _plain(alias) if alias else _plain(registry.version(name))
@@ -89,7 +89,7 @@ def promote(
     from tunesmith.flows.alias import point_alias
     from tunesmith.stores.registry import Registry, no_alias
 
-    with _database(home) as database:
+    with home_database(home) as database:
         standing = Registry(database, DEFAULT_PROJECT).alias(name)
     if standing is None:
         raise no_alias(name)
@@ -102,20 +102,9 @@ def rollback(name: Annotated[str, typer.Argument(help="The alias.")], home: Home
     """Point an alias back at what it pointed at before; again, one move further back."""
     from tunesmith.stores.registry import Registry
 
-    with _database(home) as database:
+    with home_database(home) as database:
         made = Registry(database, DEFAULT_PROJECT).roll_back(name)
     typer.echo(f"{made.name} -> {made.model}")
-
-
-@contextlib.contextmanager
-def _database(home: str | None) -> Iterator[Database]:
-    from tunesmith.stores.database import open_home_database
-
-    database = open_home_database(Home.locate(home))
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def _plain(record: Any) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunesmith.cli.home_database import home_database
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
-from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tunesmith.stores.database import Database
     from tunesmith.stores.projects import Projects
 
 app = typer.Typer(help="Projects: tenants that see nothing of each other.", no_args_is_help=True)
@@ -83,7 +82,7 @@ def limit(
     from tunesmith.stores.limits import Limits, LimitStore, of_key, of_project
     from tunesmith.stores.projects import Projects
 
-    with _database(home) as database:
+    with home_database(home) as database:
         found = Projects(database).find(project).id
         subject = of_project(found) if key is None else of_key(KeyStore(database).get(found, key).id)
         LimitStore(database).set(subject, found, Limits(requests, tokens, gpu_hours))
@@ -94,16 +93,5 @@ def limit(
 def _projects(home: str | None) -> Iterator[Projects]:
     from tunesmith.stores.projects import Projects
 
-    with _database(home) as database:
+    with home_database(home) as database:
         yield Projects(database)
-
-
-@contextlib.contextmanager
-def _database(home: str | None) -> Iterator[Database]:
-    from tunesmith.stores.database import open_home_database
-
-    database = open_home_database(Home.locate(home))
-    try:
-        yield database
-    finally:
-        database.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tunesmith.cli.home_database import home_database
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
 from tunesmith.config.home import Home
 
@@ -30,18 +31,15 @@ def usage(
     as_json: JsonOption = False,
 ) -> None:
     """Show requests and tokens by project, model and day."""
-    from tunesmith.stores.database import open_home_database
     from tunesmith.stores.projects import Projects
 
-    located = Home.locate(home)
-    database = open_home_database(located)
-    try:
+    with home_database(home) as database:
         only = [Projects(database).find(project).id] if project else []
         end = (int(time.time()) // _DAY + 1) * _DAY
         starts = range(end - days * _DAY, end, _DAY)
-        shown = _costs(database, located, starts, only) if costs else _tokens(database, starts, only)
-    finally:
-        database.close()
+        shown = (
+            _costs(database, Home.locate(home), starts, only) if costs else _tokens(database, starts, only)
+        )
     if as_json:
         print_json(shown)
         return

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tunesmith.cli.home_database import home_database
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
-from tunesmith.config.home import Home
 
 if TYPE_CHECKING:
     from tunesmith.stores.principals import Principals
@@ -90,12 +90,8 @@ def rm(user: UserArgument, home: HomeOption = None) -> None:
 
 @contextlib.contextmanager
 def _opened(home: str | None) -> Iterator[tuple[Principals, Projects]]:
-    from tunesmith.stores.database import open_home_database
     from tunesmith.stores.principals import Principals
     from tunesmith.stores.projects import Projects
 
-    database = open_home_database(Home.locate(home))
-    try:
+    with home_database(home) as database:
         yield Principals(database), Projects(database)
-    finally:
-        database.close()
