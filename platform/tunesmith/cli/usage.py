@@ -34,7 +34,7 @@ def usage(
     from tunesmith.stores.projects import Projects
 
     with home_database(home) as database:
-        only = [Projects(database).find(project).id] if project else []
+        only = [Projects(database).find(project).id] if project else None
         end = (int(time.time()) // _DAY + 1) * _DAY
         starts = range(end - days * _DAY, end, _DAY)
         shown = (
@@ -50,7 +50,7 @@ def usage(
 _TOKENS = ("PROJECT", "MODEL", "REQUESTS", "INPUT TOKENS", "OUTPUT TOKENS")
 
 
-def _tokens(database: Database, starts: range, only: Sequence[str]) -> list[dict[str, object]]:
+def _tokens(database: Database, starts: range, only: Sequence[str] | None) -> list[dict[str, object]]:
     from tunesmith.stores.usage import UsageStore
 
     lines = UsageStore(database).report(
@@ -59,7 +59,9 @@ def _tokens(database: Database, starts: range, only: Sequence[str]) -> list[dict
     return [{"day": _day(line.start), **line.group, **asdict(line.used)} for line in lines]
 
 
-def _costs(database: Database, home: Home, starts: range, only: Sequence[str]) -> list[dict[str, object]]:
+def _costs(
+    database: Database, home: Home, starts: range, only: Sequence[str] | None
+) -> list[dict[str, object]]:
     from tunesmith.config.serve import ServeConfig
     from tunesmith.jobs.costs import costs_of
     from tunesmith.stores.platform_file import read_record

@@ -14,7 +14,7 @@ from tunesmith.gateway.app import build_app
 from tunesmith.gateway.bases import Bases, Place
 from tunesmith.gateway.drain import Draining, serve_draining
 from tunesmith.gateway.in_cluster import ServeReadiness
-from tunesmith.gateway.ray_dashboard import RayDashboard
+from tunesmith.gateway.ray_api.dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.kubernetes.ray_service import serve_url
 from tunesmith.serve.applications import engine_name

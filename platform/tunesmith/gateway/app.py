@@ -20,10 +20,11 @@ from tunesmith.gateway.drain import Draining
 from tunesmith.gateway.embeddings import embedding_routes
 from tunesmith.gateway.errors import install_error_handlers
 from tunesmith.gateway.feedback import feedback_routes
-from tunesmith.gateway.files import file_routes
-from tunesmith.gateway.fine_tuning import fine_tuning_routes
+from tunesmith.gateway.files.routes import file_routes
+from tunesmith.gateway.files.uploads import upload_routes
+from tunesmith.gateway.fine_tuning.metrics import JobMetrics
+from tunesmith.gateway.fine_tuning.routes import fine_tuning_routes
 from tunesmith.gateway.health import Readiness, health_routes
-from tunesmith.gateway.job_metrics import JobMetrics
 from tunesmith.gateway.limits import Limiter
 from tunesmith.gateway.meter import Meter, MeterMiddleware
 from tunesmith.gateway.metrics import Metrics, metrics_routes
@@ -31,20 +32,19 @@ from tunesmith.gateway.models import model_routes
 from tunesmith.gateway.moderations import moderation_routes
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.openapi import openapi_routes
-from tunesmith.gateway.organisation_costs import cost_routes
-from tunesmith.gateway.organisation_keys import organisation_key_routes
-from tunesmith.gateway.organisation_projects import project_routes
-from tunesmith.gateway.organisation_reports import report_routes
-from tunesmith.gateway.organisation_users import member_routes, user_routes
+from tunesmith.gateway.organisation.costs import cost_routes
+from tunesmith.gateway.organisation.keys import organisation_key_routes
+from tunesmith.gateway.organisation.projects import project_routes
+from tunesmith.gateway.organisation.reports import report_routes
+from tunesmith.gateway.organisation.users import member_routes, user_routes
 from tunesmith.gateway.patience import PatienceMiddleware
-from tunesmith.gateway.ray_dashboard import RayDashboard
-from tunesmith.gateway.ray_jobs import ray_job_routes
-from tunesmith.gateway.responses import response_routes
+from tunesmith.gateway.ray_api.dashboard import RayDashboard
+from tunesmith.gateway.ray_api.jobs import ray_job_routes
+from tunesmith.gateway.responses.routes import response_routes
 from tunesmith.gateway.trace import TraceMiddleware
-from tunesmith.gateway.uploads import upload_routes
 from tunesmith.gateway.upstream import Upstream
-from tunesmith.gateway.vector_store_files import file_batch_routes, vector_store_file_routes
-from tunesmith.gateway.vector_stores import vector_store_routes
+from tunesmith.gateway.vector_stores.files import file_batch_routes, vector_store_file_routes
+from tunesmith.gateway.vector_stores.routes import vector_store_routes
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileStore
 from tunesmith.stores.keys import KeyStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
-from tunesmith.gateway.organisation import actor_of
+from tunesmith.gateway.organisation.shared import actor_of
 from tunesmith.stores.audit import AuditLog
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey

@@ -15,9 +15,9 @@ from tunesmith.errors import ConfigError, NotFoundError
 from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object
-from tunesmith.gateway.files import ExpiryFields
+from tunesmith.gateway.files.routes import ExpiryFields
 from tunesmith.gateway.paging import PageFields, page_object, read_page
-from tunesmith.gateway.response_request import Metadata
+from tunesmith.gateway.responses.request import Metadata
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileStore
 from tunesmith.stores.keys import ApiKey

@@ -42,8 +42,8 @@ def costs_of(
     prices: PricesConfig,
     days: Sequence[int],
     *,
-    project_ids: Sequence[str] = (),
-    api_key_ids: Sequence[str] = (),
+    project_ids: Sequence[str] | None = None,
+    api_key_ids: Sequence[str] | None = None,
 ) -> list[Cost]:
     """Sum up what was used on some days.
 
@@ -51,8 +51,8 @@ def costs_of(
         database: keeps what was used.
         prices: what it costs.
         days: where each begins, Unix seconds, one after the other.
-        project_ids: only of these projects; of all where none is named.
-        api_key_ids: only with these keys; training belongs to no key, and is left out then.
+        project_ids: only of these projects, where not of all.
+        api_key_ids: only with these keys, where not with all; training belongs to no key, and is left out then.
 
     Returns:
         One cost for each day, project, key and line item of which something was used.
@@ -66,7 +66,7 @@ def costs_of(
         only={"project_id": project_ids, "api_key_id": api_key_ids},
     )
     costs = [cost for line in lines for cost in _of_tokens(line, prices) if cost.quantity]
-    if api_key_ids:
+    if api_key_ids is not None:
         return costs
     trained = gpu_hours(database, [(day, day + DAY) for day in days], project_ids=project_ids)
     return costs + [

@@ -39,7 +39,7 @@ def gpu_hours(
     database: Database,
     spans: Sequence[tuple[float, float]],
     *,
-    project_ids: Sequence[str] = (),
+    project_ids: Sequence[str] | None = None,
     now: float | None = None,
 ) -> list[dict[str, float]]:
     """Sum up what attempts took in each of several spans of time, those that run included.
@@ -47,7 +47,7 @@ def gpu_hours(
     Args:
         database: the metadata database.
         spans: begin and end of each, Unix seconds.
-        project_ids: only of these projects; of all where none is named.
+        project_ids: only of these projects, where not of all.
         now: Unix seconds, if not this moment.
 
     Returns:
@@ -66,7 +66,7 @@ def gpu_hours(
             or_(AttemptRow.finished_at.is_(None), AttemptRow.finished_at > first),
         )
     )
-    if project_ids:
+    if project_ids is not None:
         query = query.where(AttemptRow.project_id.in_(project_ids))
     with database.session() as session:
         for project, started, finished, config in session.execute(query):

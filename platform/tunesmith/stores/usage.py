@@ -127,7 +127,7 @@ class UsageStore:
         kind: UsageKind | None = None,
         width: int = 24 * HOUR,
         group_by: Sequence[GroupBy] = (),
-        only: Mapping[GroupBy, Sequence[str]] | None = None,
+        only: Mapping[GroupBy, Sequence[str] | None] | None = None,
     ) -> list[UsageLine]:
         """Sum up.
 
@@ -137,7 +137,7 @@ class UsageStore:
             kind: embeddings or completions; both, if unset.
             width: seconds of one line, whole hours; counted from `start`.
             group_by: a line for each value of these.
-            only: the values that count, where not all do.
+            only: the values that count, where not all do; none do where they are empty.
 
         Returns:
             Lines with something in them, oldest first.
@@ -159,7 +159,7 @@ class UsageStore:
         if kind:
             query = query.where(UsageRow.kind == kind)
         for name, values in (only or {}).items():
-            if values:
+            if values is not None:
                 query = query.where(_COLUMNS[name].in_(values))
         with self._database.session() as session:
             lines = []

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tunesmith.config.home import Home
 from tunesmith.gateway.app import build_app
-from tunesmith.gateway.job_metrics import JobMetrics
+from tunesmith.gateway.fine_tuning.metrics import JobMetrics
 from tunesmith.gateway.metrics import STAGES, Metrics
 from tunesmith.gateway.request_record import RequestRecord
 from tunesmith.gateway.upstream import Upstream

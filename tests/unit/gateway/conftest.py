@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 
 from tunesmith.config.home import Home
 from tunesmith.gateway.app import build_app
-from tunesmith.gateway.ray_dashboard import RayDashboard
+from tunesmith.gateway.ray_api.dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.records import Lineage, ModelVersion
 from tunesmith.stores.database import Database, VectorStoreRow, open_home_database

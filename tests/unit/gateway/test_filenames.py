@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tunesmith.gateway.filenames import attachment, clean_filename
+from tunesmith.gateway.files.filenames import attachment, clean_filename
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.errors import install_error_handlers
-from tunesmith.gateway.files import file_routes
+from tunesmith.gateway.files.routes import file_routes
 from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.objects import ObjectStore
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 
 from tunesmith.errors import ClientGoneError, ConfigError, TooLargeError
-from tunesmith.gateway.multipart import Form, opened, receive_form
+from tunesmith.gateway.files.multipart import Form, opened, receive_form
 
 B = "boundary"
 

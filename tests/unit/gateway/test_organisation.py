@@ -8,10 +8,11 @@ import time
 import pytest
 
 from tunesmith.config.serve import PricesConfig
-from tunesmith.gateway.organisation_costs import CostFields, cost_page
+from tunesmith.gateway.organisation.costs import CostFields, cost_page
 from tunesmith.stores.database import AttemptRow, JobRow
 from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.limits import Limits, LimitStore
+from tunesmith.stores.projects import Projects
 from tunesmith.stores.usage import HOUR, UsageStore, Used, UsedBy
 
 ORGANISATION = "/v1/organization"
@@ -159,6 +160,27 @@ async def test_usage_comes_in_lines_and_pages(call, database):
     assert embeddings["data"][0]["results"] == []
     for wrong in ("", "start_time=x", f"start_time={hour}&bucket_width=1m", f"start_time={hour}&group_by=x"):
         await call("GET", f"/usage/completions?{wrong}", "ErrorResponse", 400)
+
+
+async def test_an_organisation_reads_the_reports_of_its_own_projects_alone(call, database):
+    hour = int(time.time()) // HOUR * HOUR
+    mine = (await call("POST", "/projects", "Project", json={"name": "Support"}))["id"]
+    theirs = Projects(database, "org-theirs").create("Theirs").id
+    for project in (mine, theirs):
+        by = UsedBy(project, "key_1", "user-owner", "tiny-reader", "completions", hour)
+        UsageStore(database).add({by: Used(3, 20, 10)})
+    for report in (
+        f"/usage/completions?start_time={hour}&bucket_width=1h&group_by[]=project_id",
+        f"/costs?start_time={hour}&group_by[]=project_id",
+    ):
+        schema = "UsageResponse"
+        for asked, seen in (
+            ("", {mine}),
+            (f"&project_ids[]={theirs}&project_ids[]={mine}", {mine}),
+            (f"&project_ids[]={theirs}", set()),
+        ):
+            page = await call("GET", report + asked, schema)
+            assert {result["project_id"] for bucket in page["data"] for result in bucket["results"]} == seen
 
 
 async def test_the_audit_log_tells_who_did_what_by_which_request(call, database, chief):

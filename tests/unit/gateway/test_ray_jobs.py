@@ -16,9 +16,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from tunesmith.gateway import ray_jobs
 from tunesmith.gateway.app import build_app
-from tunesmith.gateway.ray_dashboard import RayDashboard
+from tunesmith.gateway.ray_api import jobs as ray_jobs
+from tunesmith.gateway.ray_api.dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.audit import AuditLog
 from tunesmith.stores.database import ProjectRow

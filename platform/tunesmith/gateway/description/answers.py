@@ -26,7 +26,7 @@ from tunesmith.gateway.description.operation import (
 )
 from tunesmith.gateway.embeddings import EmbeddingFields
 from tunesmith.gateway.paging import PageFields
-from tunesmith.gateway.response_request import ResponseFields
+from tunesmith.gateway.responses.request import ResponseFields
 
 _ENGINE_REFUSALS = (404, 504)
 _USAGE = record({"prompt_tokens": COUNT, "total_tokens": COUNT}, {"completion_tokens": COUNT}, closed=False)

@@ -126,8 +126,12 @@ def _role_of(route: APIRoute) -> str | None:
 
 
 def _operation_id(route: APIRoute) -> str:
-    """`files.list_files`: resources may call what they do by the same name."""
-    return f"{route.endpoint.__module__.rpartition('.')[2]}.{route.name}"
+    """`vector_stores.files.list_files`: resources may call what they do by the same name."""
+    return f"{_resource(route.endpoint.__module__)}.{route.name}"
+
+
+def _resource(module: str) -> str:
+    return module.removeprefix("tunesmith.gateway.").removesuffix(".routes")
 
 
 def _links(path: str, named: Mapping[tuple[str, str], APIRoute]) -> dict[str, Any]:
@@ -187,7 +191,7 @@ def _add_model(model: type[BaseModel], schemas: dict[str, Any], *, nulls: bool) 
             for name, field in schema["properties"].items()
         }
     # Resources may call what they take by the same name.
-    name = f"{model.__module__.rpartition('.')[2]}.{model.__name__}"
+    name = f"{_resource(model.__module__)}.{model.__name__}"
     schemas[name] = schema
     return name
 

@@ -24,7 +24,7 @@ from tunesmith.gateway.description.operation import (
     record,
     ref,
 )
-from tunesmith.gateway.fine_tuning_request import FineTuningFields
+from tunesmith.gateway.fine_tuning.request import FineTuningFields
 from tunesmith.gateway.paging import PageFields
 from tunesmith.records import BatchState
 

@@ -20,12 +20,12 @@ from tunesmith.gateway.description.operation import (
     record,
     ref,
 )
-from tunesmith.gateway.organisation import AdminPageFields
-from tunesmith.gateway.organisation_costs import CostFields
-from tunesmith.gateway.organisation_keys import AccountFields, AccountKeyFields, AdminKeyFields
-from tunesmith.gateway.organisation_projects import LimitFields, ProjectFields, ProjectListFields
-from tunesmith.gateway.organisation_reports import AuditFields, UsageFields
-from tunesmith.gateway.organisation_users import (
+from tunesmith.gateway.organisation.costs import CostFields
+from tunesmith.gateway.organisation.keys import AccountFields, AccountKeyFields, AdminKeyFields
+from tunesmith.gateway.organisation.projects import LimitFields, ProjectFields, ProjectListFields
+from tunesmith.gateway.organisation.reports import AuditFields, UsageFields
+from tunesmith.gateway.organisation.shared import AdminPageFields
+from tunesmith.gateway.organisation.users import (
     MemberFields,
     MemberRoleFields,
     UserFields,

@@ -24,8 +24,8 @@ from tunesmith.gateway.description.operation import (
     ref,
 )
 from tunesmith.gateway.feedback import FeedbackFields
-from tunesmith.gateway.files import FileListFields
-from tunesmith.gateway.uploads import CompleteFields, UploadFields
+from tunesmith.gateway.files.routes import FileListFields
+from tunesmith.gateway.files.uploads import CompleteFields, UploadFields
 from tunesmith.stores.files import Purpose, UploadPurpose
 
 _BINARY: Schema = {"type": "string", "format": "binary"}

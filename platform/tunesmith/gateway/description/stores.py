@@ -22,7 +22,7 @@ from tunesmith.gateway.description.operation import (
     record,
     ref,
 )
-from tunesmith.gateway.vector_store_request import (
+from tunesmith.gateway.vector_stores.request import (
     AttributeFields,
     BatchFields,
     FileFields,

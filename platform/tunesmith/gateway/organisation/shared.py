@@ -11,7 +11,9 @@ from starlette.requests import HTTPConnection
 from tunesmith.gateway.request_record import record_of
 from tunesmith.records import ProjectRole
 from tunesmith.stores.audit import Actor
+from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
+from tunesmith.stores.projects import Projects
 
 AskedRole = Literal["owner", "member", "read", "use", "train", "administer"]
 """A role as the API takes it: OpenAI's words, or ours."""
@@ -39,6 +41,24 @@ def actor_of(request: HTTPConnection, key: ApiKey) -> Actor:
         The actor.
     """
     return Actor(key.principal_id, key.id, record_of(request).request_id, key.organisation_id)
+
+
+def readable_projects(database: Database, key: ApiKey, asked: Sequence[str] | None) -> list[str]:
+    """The projects of which a key may read a report.
+
+    Args:
+        database: keeps the projects.
+        key: an administrator's.
+        asked: the projects that are asked for, where not all are.
+
+    Returns:
+        Ids: of those asked for, the ones of the key's organisation, archived ones included. A project's administrator
+        sees their own project, whichever they ask for.
+    """
+    if not key.of_organisation:
+        return [key.project_id]
+    own = [project.id for project in Projects(database, key.organisation_id).all(include_archived=True)]
+    return [project_id for project_id in own if asked is None or project_id in asked]
 
 
 def to_role(asked: AskedRole) -> ProjectRole:

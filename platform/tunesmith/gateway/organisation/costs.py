@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from tunesmith.config.serve import PricesConfig
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields
-from tunesmith.gateway.organisation import read_lists
+from tunesmith.gateway.organisation.shared import read_lists, readable_projects
 from tunesmith.jobs.costs import DAY, Cost, costs_of
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
@@ -43,7 +43,7 @@ class CostFields(BaseModel):
     """Length of one line."""
     group_by: list[CostGroup] = []
     """A result for each value of these."""
-    project_ids: list[str] = []
+    project_ids: list[str] | None = None
     """Only these."""
     api_key_ids: list[str] = []
     """Only what these keys used."""
@@ -73,9 +73,7 @@ def cost_routes(*, authenticate: Authenticator, database: Database, prices: Pric
     ) -> dict[str, Any]:
         query = read_lists(request, {"group_by", "project_ids", "api_key_ids"})
         fields = check_fields(query, CostFields, strict=False)
-        if not key.of_organisation:
-            # A project's administrator sees their own project, whichever they ask for.
-            fields.project_ids = [key.project_id]
+        fields.project_ids = await run_in_threadpool(readable_projects, database, key, fields.project_ids)
         return await run_in_threadpool(cost_page, database, prices, fields)
 
     return router
@@ -96,7 +94,9 @@ def cost_page(database: Database, prices: PricesConfig, fields: CostFields) -> d
     until = fields.end_time or int(time.time()) + 1
     starts = range(first, until, DAY)
     shown = starts[: fields.limit]
-    costs = costs_of(database, prices, shown, project_ids=fields.project_ids, api_key_ids=fields.api_key_ids)
+    costs = costs_of(
+        database, prices, shown, project_ids=fields.project_ids, api_key_ids=fields.api_key_ids or None
+    )
     more = len(starts) > len(shown)
     return {
         "object": "page",

@@ -15,8 +15,8 @@ from tunesmith.errors import ConfigError
 from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields
-from tunesmith.gateway.filenames import Filename, attachment
-from tunesmith.gateway.multipart import Form, opened, receive_form
+from tunesmith.gateway.files.filenames import Filename, attachment
+from tunesmith.gateway.files.multipart import Form, opened, receive_form
 from tunesmith.gateway.paging import PageFields, page_object, read_page
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import MOST_FILES_LISTED, FileRecord, FileStore, UploadPurpose

@@ -10,11 +10,11 @@ from tunesmith.errors import ConfigError, NotFoundError
 from tunesmith.gateway.body import check_fields
 from tunesmith.gateway.chat import ChatCall, ChatFields, asked_question, plan_call
 from tunesmith.gateway.names import Names
-from tunesmith.gateway.response_events import ResponseSeries
-from tunesmith.gateway.response_items import Item, new_id, read_items
-from tunesmith.gateway.response_object import response_head
-from tunesmith.gateway.response_output import Search
-from tunesmith.gateway.response_request import ResponseFields, chat_body
+from tunesmith.gateway.responses.events import ResponseSeries
+from tunesmith.gateway.responses.items import Item, new_id, read_items
+from tunesmith.gateway.responses.object import response_head
+from tunesmith.gateway.responses.output import Search
+from tunesmith.gateway.responses.request import ResponseFields, chat_body
 from tunesmith.stores.database import Database
 from tunesmith.stores.responses import ResponseStore
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from tunesmith.errors import ConfigError, PlatformError
-from tunesmith.gateway.response_items import to_messages
-from tunesmith.gateway.response_schemas import INPUT_SCHEMA, TOOL_CHOICE_SCHEMA, TOOLS_SCHEMA
+from tunesmith.gateway.responses.items import to_messages
+from tunesmith.gateway.responses.schemas import INPUT_SCHEMA, TOOL_CHOICE_SCHEMA, TOOLS_SCHEMA
 from tunesmith.gateway.served import Unserved
 
 SEARCH_RESULTS = "file_search_call.results"

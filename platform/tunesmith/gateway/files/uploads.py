@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object
-from tunesmith.gateway.files import MAX_FILE_BYTES, FileFields, file_object
-from tunesmith.gateway.multipart import opened, receive_form
+from tunesmith.gateway.files.multipart import opened, receive_form
+from tunesmith.gateway.files.routes import MAX_FILE_BYTES, FileFields, file_object
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
 from tunesmith.stores.objects import ObjectStore

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from tunesmith.errors import NotFoundError
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object
-from tunesmith.gateway.organisation import AdminPageFields, actor_of, page_of
+from tunesmith.gateway.organisation.shared import AdminPageFields, actor_of, page_of
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
 from tunesmith.stores.limits import Limits, LimitStore, of_project

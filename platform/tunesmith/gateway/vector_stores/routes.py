@@ -16,8 +16,8 @@ from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.paging import page_object, read_page
 from tunesmith.gateway.request_record import record_of
 from tunesmith.gateway.upstream import Upstream
-from tunesmith.gateway.vector_store_object import search_page, store_object
-from tunesmith.gateway.vector_store_request import (
+from tunesmith.gateway.vector_stores.object import search_page, store_object
+from tunesmith.gateway.vector_stores.request import (
     SearchFields,
     StoreFields,
     StorePageFields,

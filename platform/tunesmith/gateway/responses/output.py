@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tunesmith.gateway.response_items import Item
+from tunesmith.gateway.responses.items import Item
 from tunesmith.stores.documents import document_file_id, document_filename
 from tunesmith.stores.vectors import StoreRecord
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tunesmith.errors import PlatformError
-from tunesmith.gateway.response_items import Item
-from tunesmith.gateway.response_request import SEARCH_RESULTS, ResponseFields
+from tunesmith.gateway.responses.items import Item
+from tunesmith.gateway.responses.request import SEARCH_RESULTS, ResponseFields
 from tunesmith.gateway.served import without_nulls
 
 

@@ -16,8 +16,8 @@ from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.paging import page_object, read_page
 from tunesmith.gateway.request_record import record_of
 from tunesmith.gateway.upstream import Upstream
-from tunesmith.gateway.vector_store_object import batch_object, content_page, file_object
-from tunesmith.gateway.vector_store_request import AttributeFields, BatchFields, FileFields, FilePageFields
+from tunesmith.gateway.vector_stores.object import batch_object, content_page, file_object
+from tunesmith.gateway.vector_stores.request import AttributeFields, BatchFields, FileFields, FilePageFields
 from tunesmith.stores.database import Database
 from tunesmith.stores.documents import DocumentCatalog
 from tunesmith.stores.keys import ApiKey

@@ -18,16 +18,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from typing import Any
 
 from tunesmith.errors import PlatformError, UnavailableError
-from tunesmith.gateway.response_items import Item, new_id
-from tunesmith.gateway.response_object import (
+from tunesmith.gateway.responses.items import Item, new_id
+from tunesmith.gateway.responses.object import (
     response_end,
     response_failure,
     shown,
     shown_response,
     usage_object,
 )
-from tunesmith.gateway.response_output import Call, Message, Search
-from tunesmith.gateway.response_request import in_their_names
+from tunesmith.gateway.responses.output import Call, Message, Search
+from tunesmith.gateway.responses.request import in_their_names
 
 Event = dict[str, Any]
 Keep = Callable[[Mapping[str, Any]], Awaitable[None]]

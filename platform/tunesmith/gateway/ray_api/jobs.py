@@ -24,7 +24,7 @@ from tunesmith.errors import ConfigError, NotFoundError, PlatformError, TooLarge
 from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.body import check_fields, read_object
 from tunesmith.gateway.errors import platform_error_body
-from tunesmith.gateway.ray_dashboard import RayDashboard
+from tunesmith.gateway.ray_api.dashboard import RayDashboard
 from tunesmith.stores.keys import ApiKey
 
 MAX_PACKAGE_BYTES = 512 * 2**20

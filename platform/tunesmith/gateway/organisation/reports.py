@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from tunesmith.errors import ConfigError
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields
-from tunesmith.gateway.organisation import AdminPageFields, read_lists
+from tunesmith.gateway.organisation.shared import AdminPageFields, read_lists, readable_projects
 from tunesmith.stores.audit import AuditEvent, AuditLog
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import ApiKey
@@ -37,7 +37,7 @@ class UsageFields(BaseModel):
     """Length of one line."""
     group_by: list[GroupBy] = []
     """A result for each value of these."""
-    project_ids: list[str] = []
+    project_ids: list[str] | None = None
     """Only these."""
     user_ids: list[str] = []
     """Only these."""
@@ -75,9 +75,7 @@ def report_routes(*, authenticate: Authenticator, database: Database) -> APIRout
 
     async def usage(request: Request, key: ApiKey, kind: UsageKind) -> dict[str, Any]:
         fields = check_fields(read_lists(request, _LISTS), UsageFields, strict=False)
-        if not key.of_organisation:
-            # A project's administrator sees their own project, whichever they ask for.
-            fields.project_ids = [key.project_id]
+        fields.project_ids = await run_in_threadpool(readable_projects, database, key, fields.project_ids)
         return await run_in_threadpool(usage_page, UsageStore(database), fields, kind)
 
     @router.get("/v1/organization/usage/completions")
@@ -139,9 +137,9 @@ def usage_page(store: UsageStore, fields: UsageFields, kind: UsageKind) -> dict[
         group_by=fields.group_by,
         only={
             "project_id": fields.project_ids,
-            "user_id": fields.user_ids,
-            "api_key_id": fields.api_key_ids,
-            "model": fields.models,
+            "user_id": fields.user_ids or None,
+            "api_key_id": fields.api_key_ids or None,
+            "model": fields.models or None,
         },
     )
     data = [

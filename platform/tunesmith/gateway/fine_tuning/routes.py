@@ -13,7 +13,8 @@ from tunesmith.errors import ConfigError, NotFoundError
 from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object
-from tunesmith.gateway.fine_tuning_request import (
+from tunesmith.gateway.fine_tuning.checkpoints import checkpoint_page
+from tunesmith.gateway.fine_tuning.request import (
     FineTuningFields,
     chosen_hyperparameters,
     method_type,
@@ -21,7 +22,6 @@ from tunesmith.gateway.fine_tuning_request import (
     refuse_what_is_not_there,
     require_servable,
 )
-from tunesmith.gateway.job_checkpoints import checkpoint_page
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.paging import PageFields, page_object, read_page
 from tunesmith.jobs.estimate import estimated_finish

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from tunesmith.errors import NotFoundError, PermissionDeniedError
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object
-from tunesmith.gateway.organisation import (
+from tunesmith.gateway.organisation.shared import (
     AdminPageFields,
     AskedRole,
     actor_of,

@@ -17,11 +17,11 @@ from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.names import Names
 from tunesmith.gateway.paging import PageFields, page_object, read_page
 from tunesmith.gateway.request_record import record_of
-from tunesmith.gateway.response_events import Event, Keep, response_events, whole_response
-from tunesmith.gateway.response_items import Item
-from tunesmith.gateway.response_object import shown, shown_response
-from tunesmith.gateway.response_plan import PlannedResponse, plan_response
-from tunesmith.gateway.response_request import UNSERVED, ResponseFields, in_their_names
+from tunesmith.gateway.responses.events import Event, Keep, response_events, whole_response
+from tunesmith.gateway.responses.items import Item
+from tunesmith.gateway.responses.object import shown, shown_response
+from tunesmith.gateway.responses.plan import PlannedResponse, plan_response
+from tunesmith.gateway.responses.request import UNSERVED, ResponseFields, in_their_names
 from tunesmith.gateway.served import served_fields
 from tunesmith.gateway.stream import EventStreamResponse, read_chunks
 from tunesmith.gateway.upstream import Upstream

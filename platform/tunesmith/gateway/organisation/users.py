@@ -10,7 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from tunesmith.gateway.auth import Authenticator
 from tunesmith.gateway.body import check_fields, read_object
-from tunesmith.gateway.organisation import (
+from tunesmith.gateway.organisation.keys import AccountKeyFields, make_project_key
+from tunesmith.gateway.organisation.shared import (
     AdminPageFields,
     AskedRole,
     actor_of,
@@ -19,7 +20,6 @@ from tunesmith.gateway.organisation import (
     shown_role,
     to_role,
 )
-from tunesmith.gateway.organisation_keys import AccountKeyFields, make_project_key
 from tunesmith.records import OWNER
 from tunesmith.stores.audit import Actor
 from tunesmith.stores.database import Database

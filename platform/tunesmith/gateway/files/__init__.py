@@ -1,0 +1,1 @@
+"""The files resource: files and uploads in parts, streamed to the object store."""

@@ -1,0 +1,1 @@
+"""The fine-tuning resource: jobs, their events, checkpoints and metrics."""

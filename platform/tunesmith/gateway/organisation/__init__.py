@@ -1,0 +1,1 @@
+"""The organisation resource: projects, users, service accounts, keys, reports."""

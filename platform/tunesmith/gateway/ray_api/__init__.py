@@ -1,0 +1,1 @@
+"""Ray's job API behind the platform's keys."""

@@ -1,0 +1,1 @@
+"""The vector stores resource: stores, their files and batches, search."""
