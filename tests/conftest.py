@@ -28,23 +28,10 @@ from tunesmith.stores.objects import ObjectStore
 FLOW_LIMIT_SECONDS = 600
 GRACE_SECONDS = 20.0
 MARK = "TUNESMITH_TEST_SESSION"
-SHARE_A_PLATFORM = tuple(
-    f"tests/flows/test_{flow}.py"
-    for flow in (
-        "fine_tuning",
-        "circle",
-        "node_sdk",
-        "platform",
-        "python_sdk",
-        "responses",
-        "secrets",
-        "vector_stores",
-        "whole_model",
-    )
-)
+SHARED_PLATFORM = "tests/flows/shared_platform"
 """The flows with the fixture `platform`: they run in one worker, so that it is started once."""
 LONGEST_FIRST = (
-    *SHARE_A_PLATFORM,
+    SHARED_PLATFORM,
     "tests/flows/test_quickstart.py",
     "tests/faults/test_kills.py",
     "tests/flows/test_train.py",
@@ -71,8 +58,7 @@ class FilesTogether(LoadScopeScheduling):
     """Gives workers whole files, whose fixtures are made once, in the order of collection."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "platform" if file in SHARE_A_PLATFORM else file
+        return _scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -87,8 +73,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("flow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(FLOW_LIMIT_SECONDS))
-        if item.path.parent.name == "flows" and "platform" in getattr(item, "fixturenames", ()):
-            _require_shared(_file(item))
     items.sort(key=_place)
 
 
@@ -195,19 +179,13 @@ def objects(tmp_path: Path) -> ObjectStore:
     return ObjectStore(f"file://{Home(tmp_path).objects}")
 
 
-def _file(item: pytest.Item) -> str:
-    return item.nodeid.partition("::")[0]
-
-
-def _require_shared(file: str) -> None:
-    if file not in SHARE_A_PLATFORM:
-        raise pytest.UsageError(
-            f"{file} uses the fixture `platform`. Add it to SHARE_A_PLATFORM in tests/conftest.py"
-        )
+def _scope(nodeid: str) -> str:
+    return SHARED_PLATFORM if nodeid.startswith(SHARED_PLATFORM) else nodeid.partition("::")[0]
 
 
 def _place(item: pytest.Item) -> int:
-    return LONGEST_FIRST.index(_file(item)) if _file(item) in LONGEST_FIRST else len(LONGEST_FIRST)
+    scope = _scope(item.nodeid)
+    return LONGEST_FIRST.index(scope) if scope in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def _started_here() -> list[psutil.Process]:

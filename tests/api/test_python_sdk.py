@@ -1,6 +1,6 @@
 """The official Python SDK on a live gateway, as far as no engine is needed: each method of these resources, each body
-and each error body held against the OpenAI specification as it comes over the wire. `tests/flows/test_python_sdk.py`
-has the others. The tests share one ear; the last one looks back at what it heard.
+and each error body held against the OpenAI specification as it comes over the wire. The others are in
+`tests/flows/shared_platform/test_python_sdk.py`. The tests share one ear; the last one looks back at what it heard.
 """
 
 from __future__ import annotations

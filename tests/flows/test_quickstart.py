@@ -69,9 +69,11 @@ def test_the_report_holds_every_arm_and_a_decision(run: Run) -> None:
 
 def test_retrieval_answers_what_the_base_cannot_know(run: Run) -> None:
     arms = run.json["arms"]
-    # How many it answers is the reader's: its card says so, and the first one reads too little to hold it to a share.
     assert arms["base"]["answer_accuracy"] == 0
-    assert arms["rag"]["answer_accuracy"] >= arms["base"]["answer_accuracy"]
+    # On all its questions it answers 60% in form nearly always; twenty move by twenty points to either side.
+    for arm in ("rag", "rag_schema", "hybrid"):
+        assert arms[arm]["answer_accuracy"] >= 0.35, arm
+        assert arms[arm]["form_valid"] >= 0.85, arm
 
 
 def test_every_citation_lies_in_a_source_that_was_shown(run: Run) -> None:
@@ -91,7 +93,8 @@ def test_a_changed_document_is_known_to_retrieval_at_once_and_not_to_the_tuned_m
     assert update["document"] == CHANGED
     known = update["known_new"]
     assert known["rag"]["before"] == 0
-    assert known["hybrid"]["after"] >= known["tuned"]["after"]
+    assert known["rag"]["after"] >= 3
+    assert known["tuned"]["after"] == 0
     shown = update["shown_new"]
     for arm in ("rag", "rag_schema", "hybrid"):
         assert shown[arm] == {"before": 0, "after": 5, "of": 5}, (

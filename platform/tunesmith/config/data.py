@@ -32,7 +32,9 @@ class BuildDocumentsConfig(StrictModel):
     left_out: float = Field(0.15, ge=0, le=1)
     """Share of rows of answerable questions whose right source is left out; they are refused."""
     closed_book: float = Field(0.5, ge=0, le=1)
-    """Share of questions that also get a row without sources, so that the form is kept there."""
+    """Share of questions that also get a row without sources; it is refused, as the instructions say."""
+    closed_book_answers: bool = False
+    """Answer the rows without sources from what the question's writer knows: it teaches these facts, and to guess."""
     seed: int = 17
     """Seed of every draw."""
     milvus_uri: str | None = None

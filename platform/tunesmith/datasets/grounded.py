@@ -143,7 +143,8 @@ def _rows_of(
         rows += [_grounded_row(question, right, others, config, rng) for _ in range(config.copies)]
     if rng.random() < config.closed_book:
         bare = (Message("system", config.instructions), Message("user", question.text.strip()))
-        rows.append(("closed_book", (*bare, Message("assistant", say_house(question.answer, ())))))
+        answer = question.answer if config.closed_book_answers else None
+        rows.append(("closed_book", (*bare, Message("assistant", say_house(answer, ())))))
     return rows
 
 

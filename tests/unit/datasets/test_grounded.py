@@ -98,7 +98,7 @@ def test_unanswerable_question_is_refused() -> None:
 def test_question_that_retrieval_misses_is_not_taught_as_refusal() -> None:
     made = build_rows([Question("What?", "x", "Nowhere.")], _find, BuildDocumentsConfig(closed_book=1))
     assert made.counts["missed"] == 1
-    assert [_answer(row)["answer"] for row in made.rows] == ["x"]
+    assert [row[1].content for row in made.rows] == ["What?"]
 
 
 def test_closed_book_row_is_the_bare_question_with_the_same_instructions() -> None:
@@ -108,7 +108,13 @@ def test_closed_book_row_is_the_bare_question_with_the_same_instructions() -> No
     for row in bare:
         assert row[0].content == HOUSE_INSTRUCTIONS
         assert row[1].content.startswith("What colour is thing ")
-        assert _answer(row)["sources"] == []
+        assert _answer(row) == {"answer": None, "sources": []}
+
+
+def test_closed_book_rows_are_answered_where_the_facts_are_to_be_learned() -> None:
+    config = BuildDocumentsConfig(closed_book=1, closed_book_answers=True)
+    made = build_rows([Question("What?", "x", "Nowhere.")], _find, config)
+    assert [_answer(row) for row in made.rows] == [{"answer": "x", "sources": []}]
 
 
 def test_prompt_is_the_one_of_serving() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from live_platform import LivePlatform
 
-from conftest import LivePlatform
 from tunesmith.records import FINAL_STATES
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]

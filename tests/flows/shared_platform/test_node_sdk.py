@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-
-from conftest import LivePlatform
+from live_platform import LivePlatform
 
 from ..api.node_sdk import check_answers, check_calls, run_node
 from ..api.openapi import load_spec

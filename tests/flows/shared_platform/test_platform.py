@@ -15,9 +15,9 @@ import httpx
 import openai
 import psutil
 import pytest
+from live_platform import LivePlatform, tunesmith
 from tiny_llama import make_adapter
 
-from conftest import LivePlatform, tunesmith
 from tunesmith.assets import model_source
 from tunesmith.records import DEFAULT_PROJECT, Lineage, ModelVersion
 from tunesmith.stores.database import open_home_database

@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import openai
 import pytest
+from live_platform import LivePlatform
 from pydantic import BaseModel
 
-from conftest import LivePlatform
 from tunesmith.config.evaluate import HOUSE_INSTRUCTIONS
 
 from ..api.openapi import load_spec

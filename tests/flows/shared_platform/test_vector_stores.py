@@ -11,8 +11,8 @@ from collections.abc import Callable
 import openai
 import psutil
 import pytest
+from live_platform import LivePlatform
 
-from conftest import LivePlatform
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.documents import DocumentCatalog
 from tunesmith.stores.milvus import open_vectors

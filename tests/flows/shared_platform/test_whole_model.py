@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from live_platform import LivePlatform
 
-from conftest import LivePlatform
 from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database
 

@@ -14,8 +14,8 @@ import httpx
 import hunter
 import psutil
 import pytest
+from live_platform import PLANTED, LivePlatform
 
-from conftest import PLANTED, LivePlatform
 from tunesmith.controller.processes import PART, processes_of
 from tunesmith.stores.database import Base, open_home_database
 

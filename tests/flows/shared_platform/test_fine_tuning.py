@@ -15,8 +15,8 @@ from typing import Any
 import openai
 import psutil
 import pytest
+from live_platform import LivePlatform
 
-from conftest import LivePlatform
 from tunesmith.jobs.runners.process import ATTEMPT
 from tunesmith.records import FINAL_STATES
 from tunesmith.stores.database import open_home_database

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import openai
 import pytest
+from live_platform import LivePlatform
 from pydantic import BaseModel
 from tiny_llama import make_adapter
 
-from conftest import LivePlatform
 from tunesmith.assets import model_source
 from tunesmith.config.evaluate import HOUSE_INSTRUCTIONS
 from tunesmith.records import DEFAULT_PROJECT, Lineage, ModelVersion
