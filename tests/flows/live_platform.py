@@ -21,15 +21,6 @@ from tunesmith.config.serve import ServeConfig
 from tunesmith.stores.platform_file import RunningPlatform, read_running
 
 UP_SECONDS = 540
-# Of this session, so that nobody else's are taken for them; the same in whichever module reads them.
-_SESSION = os.environ["TUNESMITH_TEST_SESSION"][:16]
-PLANTED = {
-    "AWS_ACCESS_KEY_ID": f"planted-access-{_SESSION}",
-    "AWS_SECRET_ACCESS_KEY": f"planted-s3-{_SESSION}",
-    "PGPASSWORD": f"planted-password-{_SESSION}",
-    "SOME_VAULT_TOKEN": f"planted-vault-{_SESSION}",
-}
-"""Credentials in the shell that the shared platform is brought up in; `test_secrets.py` looks where they end up."""
 
 
 @dataclass(frozen=True)

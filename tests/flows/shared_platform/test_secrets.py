@@ -14,10 +14,12 @@ import httpx
 import hunter
 import psutil
 import pytest
-from live_platform import PLANTED, LivePlatform
+from live_platform import LivePlatform
 
 from tunesmith.controller.processes import PART, processes_of
 from tunesmith.stores.database import Base, open_home_database
+
+from .conftest import PLANTED
 
 pytestmark = pytest.mark.flow
 
