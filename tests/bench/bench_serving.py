@@ -39,6 +39,7 @@ CONCURRENCIES = (1, 8, 32, 64)
 STARTS = {
     "vllm": start_bare_vllm,
     "platform": start_platform,
+    "direct": partial(start_platform, name="direct", settings=("ask_replicas=true",)),
     "before": partial(start_platform, name="before", source=Path(os.environ.get("SERVING_BEFORE", "."))),
     "ray": start_plain_ray,
 }

@@ -100,19 +100,25 @@ def build_controller(platform: RunningPlatform) -> Controller:
         A controller that has started nothing yet.
     """
     parts = [Supervised(part, adopted=platform.pids.get(part.name)) for part in plan_parts(platform)]
+    home = Home(platform.home)
+    database, objects = open_home_database(home), ObjectStore(home.objects_url)
+    applications = _applications(platform, database)
 
     def publish(states: Sequence[PartState]) -> None:
-        write_state(platform.state_file, instance=platform.instance, parts=states)
+        write_state(
+            platform.state_file,
+            instance=platform.instance,
+            parts=states,
+            replicas=applications.replicas,
+        )
 
     def record(pids: dict[str, ProcessId]) -> None:
         own = ProcessId.of(os.getpid())
         write_running(dataclasses.replace(platform, pids={"controller": own, **pids}))
 
-    home = Home(platform.home)
-    database, objects = open_home_database(home), ObjectStore(home.objects_url)
     return Controller(
         parts,
-        applications=_applications(platform, database),
+        applications=applications,
         publish=publish,
         record=record,
         jobs=build_job_controller(platform, database, objects),

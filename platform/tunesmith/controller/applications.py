@@ -42,6 +42,8 @@ class Applications:
     """
 
     def __init__(self, client: httpx.Client, *, wanted: Wanted, serves: Callable[[], bool]) -> None:
+        self.replicas: Mapping[str, Sequence[str]] = {}
+        """Where the replicas of each application listen themselves, by its route; as last seen."""
         self._client = client
         self._wanted = wanted
         self._serves = serves
@@ -79,12 +81,15 @@ class Applications:
             The state of each application that counts for the platform.
         """
         self._next_put, self._answered, self._seen, self._seen_at = 0.0, False, [], -PATIENCE_SECONDS
+        self.replicas = {}
         return self._all("waiting for Ray")
 
     def _observe(self) -> Mapping[str, Any]:
         response = self._client.get(_PATH)
         response.raise_for_status()
-        applications: Mapping[str, Any] = response.json()["applications"]
+        said = response.json()
+        self.replicas = _addresses(said.get("target_groups", ()))
+        applications: Mapping[str, Any] = said["applications"]
         return applications
 
     def _compare(self, document: Mapping[str, Any], running: Mapping[str, Any]) -> list[PartState]:
@@ -128,6 +133,15 @@ def _state(name: str, application: Mapping[str, Any], *, serves: bool) -> PartSt
         )
     condition: Condition = "failed" if status in _FAILED else "starting"
     return PartState(name, condition, _reason(application) or status.lower())
+
+
+def _addresses(target_groups: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    # Serve names its proxy for what has no replica: as a group of its own, and where a replica would be.
+    return {
+        group["route_prefix"]: [f"http://{target['ip']}:{target['port']}" for target in group["targets"]]
+        for group in target_groups
+        if group["protocol"] == "HTTP" and group["app_name"]
+    }
 
 
 def _reason(application: Mapping[str, Any]) -> str:

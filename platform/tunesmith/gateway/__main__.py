@@ -15,6 +15,7 @@ from tunesmith.gateway.bases import Bases, Place
 from tunesmith.gateway.drain import Draining, serve_draining
 from tunesmith.gateway.in_cluster import ServeReadiness
 from tunesmith.gateway.ray_api.dashboard import RayDashboard
+from tunesmith.gateway.replicas import Replicas
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.kubernetes.ray_service import serve_url
 from tunesmith.serve.applications import engine_name
@@ -51,10 +52,11 @@ def main() -> None:
         config=config.serving,
         max_waiting=config.load.max_waiting,
     )
+    replicas = Replicas(lambda: read_state(platform.state_file)) if config.ask_replicas else None
     app = build_app(
         database=database,
         objects=ObjectStore(home.objects_url),
-        upstream=Upstream(platform.serve_url, config.load, tracer, bases),
+        upstream=Upstream(platform.serve_url, config.load, tracer, bases, replicas),
         base=platform.model,
         others=[base.model for base in config.served_bases[1:]],
         stand_ins=config.stand_ins,

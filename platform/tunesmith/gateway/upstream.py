@@ -24,6 +24,7 @@ from tunesmith.errors import (
 from tunesmith.gateway.admission import Admission
 from tunesmith.gateway.bases import Bases
 from tunesmith.gateway.metrics import Tally
+from tunesmith.gateway.replicas import Replicas
 from tunesmith.telemetry.traces import NoTracer, Span, Tracer
 
 _OPERATIONS = {"chat/completions": "chat", "completions": "text_completion", "embeddings": "embeddings"}
@@ -43,6 +44,7 @@ class Upstream:
         load: bounds and timeouts.
         tracer: makes a span for each request.
         bases: where each base is; the one at `serve_url` is the only one if unset.
+        replicas: where a request goes that need not go through Ray Serve's proxy.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Upstream:
         load: LoadConfig | None = None,
         tracer: Tracer | None = None,
         bases: Bases | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         self._load, self._tracer, self._bases = load or LoadConfig(), tracer or NoTracer(), bases
+        self._replicas = replicas or Replicas()
         self.admission = Admission(self._load)
         self._serve_url = serve_url
         self._opened: aiohttp.ClientSession | None = None
@@ -178,9 +182,7 @@ class Upstream:
         headers = {**self._tracer.headers(call.span), "x-request-id": request_id}
         raw = json.dumps(call.body, ensure_ascii=False, separators=(",", ":")).encode()
         try:
-            response = await self._client.post(
-                urljoin(self._serve_url, call.path), data=raw, headers=headers, allow_redirects=False
-            )
+            response = await self._connected(call.path, raw, headers)
         except aiohttp.ClientError as error:
             raise _transport_error(error) from error
         if response.status != 200:
@@ -189,6 +191,17 @@ class Upstream:
             finally:
                 response.close()
         return response
+
+    async def _connected(self, path: str, raw: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        if replica := self._replicas.nearest(path):
+            try:
+                return await self._post(f"{replica}{path}", raw, headers)
+            except _NO_CONNECTION:
+                self._replicas.forget(replica)  # Serve's proxy knows where else
+        return await self._post(urljoin(self._serve_url, path), raw, headers)
+
+    async def _post(self, url: str, raw: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        return await self._client.post(url, data=raw, headers=headers, allow_redirects=False)
 
 
 class Call:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -41,11 +41,13 @@ class PlatformState:
         instance: the platform that this is about.
         published_at: Unix seconds.
         parts: in the order of their starting.
+        replicas: addresses at which the replicas of an application listen themselves, by its route: `/engine`.
     """
 
     instance: str
     published_at: float
     parts: tuple[PartState, ...]
+    replicas: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -58,13 +60,20 @@ class PlatformState:
         return time.time() - self.published_at > SILENT_AFTER_SECONDS
 
 
-def write_state(path: Path, *, instance: str, parts: Sequence[PartState]) -> PlatformState:
+def write_state(
+    path: Path,
+    *,
+    instance: str,
+    parts: Sequence[PartState],
+    replicas: Mapping[str, Sequence[str]] | None = None,
+) -> PlatformState:
     """Publish the parts' state.
 
     Args:
         path: the state file.
         instance: the running platform.
         parts: every part, in starting order.
+        replicas: where replicas listen themselves, by route.
 
     Returns:
         What was written.
@@ -72,7 +81,7 @@ def write_state(path: Path, *, instance: str, parts: Sequence[PartState]) -> Pla
     Raises:
         StorageError: the home cannot be written.
     """
-    state = PlatformState(instance, time.time(), tuple(parts))
+    state = PlatformState(instance, time.time(), tuple(parts), replicas or {})
     write_atomic(path, json.dumps(asdict(state)))
     return state
 
@@ -89,6 +98,6 @@ def read_state(path: Path) -> PlatformState | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         parts = tuple(PartState(**part) for part in record["parts"])
-        return PlatformState(record["instance"], record["published_at"], parts)
+        return PlatformState(record["instance"], record["published_at"], parts, record.get("replicas", {}))
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -39,13 +39,14 @@ class Dashboard(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.running: dict[str, dict] = {}
         self.puts: list[tuple[str | None, dict]] = []
+        self.target_groups: list[dict] = []
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: Dashboard
 
     def do_GET(self) -> None:
-        self._answer({"applications": self.server.running})
+        self._answer({"applications": self.server.running, "target_groups": self.server.target_groups})
 
     def do_PUT(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -152,3 +153,18 @@ def test_what_is_wanted_anew_is_sent_at_once_and_an_engine_too_many_is_taken_awa
     dashboard.running["engine-2"] = {"status": "DELETING"}
     applications.tick()
     assert len(dashboard.puts) == 3
+
+
+def test_replicas_are_told_by_route_and_forgotten_with_ray(applications, dashboard):
+    dashboard.running = {"engine": {"status": "RUNNING"}, "answer": {"status": "RUNNING"}}
+    target = {"ip": "127.0.0.1", "port": 30000, "instance_id": "", "name": "SERVE_REPLICA::engine"}
+    proxy = target | {"port": 8123}
+    dashboard.target_groups = [
+        {"route_prefix": "/engine", "protocol": "HTTP", "app_name": "engine", "targets": [target]},
+        {"route_prefix": "/engine", "protocol": "gRPC", "app_name": "engine", "targets": [proxy]},
+        {"route_prefix": "/", "protocol": "HTTP", "app_name": "", "targets": [proxy]},
+    ]
+    applications.tick()
+    assert applications.replicas == {"/engine": ["http://127.0.0.1:30000"]}
+    applications.ray_is_gone()
+    assert applications.replicas == {}

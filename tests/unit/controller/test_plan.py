@@ -82,3 +82,9 @@ def test_sockets_of_ray_fit_the_kernel_however_deep_the_home(length, plan):
 def test_a_given_port_is_taken_and_zero_means_a_free_one(home, plan):
     assert plan(home, ServeConfig(port=8123)).base_url == "http://127.0.0.1:8123/v1"
     assert plan(home, ServeConfig(port=0)).ports["gateway"] > 0
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_replicas_listen_where_the_gateway_asks_them(home, plan, asked):
+    ray = plan_parts(plan(home, ServeConfig(port=0, ask_replicas=asked)))[0]
+    assert ray.environment.get("RAY_SERVE_ENABLE_DIRECT_INGRESS") == ("1" if asked else None)
