@@ -5,6 +5,7 @@ alike; ratios are taken within a round. The load comes from a process of its own
 
     make bench ARGS=tests/bench/bench_serving.py
     SERVING_MODEL=random make bench ARGS=tests/bench/bench_serving.py   # 100M random weights: the engine dominates
+    SERVING_AGAINST=vllm,platform,proxied make bench ARGS=...             # past Ray Serve's proxy, and through it
     SERVING_AGAINST=vllm,platform,before SERVING_BEFORE=../other-checkout make bench ...   # what a change has brought
 """
 
@@ -39,7 +40,7 @@ CONCURRENCIES = (1, 8, 32, 64)
 STARTS = {
     "vllm": start_bare_vllm,
     "platform": start_platform,
-    "direct": partial(start_platform, name="direct", settings=("ask_replicas=true",)),
+    "proxied": partial(start_platform, name="proxied", settings=("ask_replicas=false",)),
     "before": partial(start_platform, name="before", source=Path(os.environ.get("SERVING_BEFORE", "."))),
     "ray": start_plain_ray,
 }

@@ -261,9 +261,8 @@ class ServeConfig(StrictModel):
     """Fine-tuning jobs."""
     load: LoadConfig = LoadConfig()
     """Bounds, timeouts and the drain."""
-    ask_replicas: bool = False
-    """Whether the gateway asks replicas themselves, past Ray Serve's proxy. On one machine only, and on trial:
-    `tests/bench/bench_serving.py` measures both ways."""
+    ask_replicas: bool = True
+    """Whether the gateway asks replicas themselves, past Ray Serve's proxy. On one machine only."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """Traces and logs."""
     limits: LimitsConfig = LimitsConfig()

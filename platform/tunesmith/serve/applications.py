@@ -172,7 +172,7 @@ def _engine(
         max_queued=config.load.max_queued,
     )
     return _application(
-        name, "tunesmith.serve.engine:build", options.model_dump(), _environment(config, knobs.num_threads)
+        name, "tunesmith.serve.engine:build", options.model_dump(), _environment(knobs.num_threads)
     )
 
 
@@ -188,7 +188,7 @@ def _retrieval(config: ServeConfig, *, home: Home, milvus_uri: str | None) -> li
         max_queued=config.load.max_queued,
     )
     first = config.served_bases[0].engine or config.engine
-    environment = _environment(config, first.num_threads)
+    environment = _environment(first.num_threads)
     return [
         _application(EMBED, "tunesmith.serve.embedder:build", embedder.model_dump(), environment),
         _application(ANSWER, "tunesmith.serve.answer:build", answer.model_dump(), environment),
@@ -207,13 +207,12 @@ def _application(
     }
 
 
-def _environment(config: ServeConfig, num_threads: int) -> dict[str, str]:
+def _environment(num_threads: int) -> dict[str, str]:
     # One environment for all applications: Ray keeps a pool of worker processes for each distinct one.
-    # Our code never blocks a replica's loop: handing each piece of an answer from thread to thread would cost more
-    # than making it.
-    own_loop = {"RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0"} if config.ask_replicas else {}
     return {
-        **own_loop,
+        # Our code never blocks a replica's loop: handing each piece of an answer from thread to thread would cost
+        # more than making it.
+        "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
         "OMP_NUM_THREADS": str(num_threads),
         # The CPU build pins its threads to cores by itself otherwise, also to those that training uses.
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
