@@ -14,16 +14,20 @@ from typing import Any
 
 import httpx
 import openai
+import pytest
 from tiny_llama import make_base
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import EngineConfig, ServeConfig
+from tunesmith.controller.applications import replica_addresses
+from tunesmith.controller.plan import LISTENING_REPLICAS
 from tunesmith.engines.embedder import open_embedder
 from tunesmith.records import Chunk
 from tunesmith.serve.applications import serve_applications
 from tunesmith.stores.database import ProjectRow, open_home_database
 from tunesmith.stores.milvus import open_vectors
 from tunesmith.stores.milvus_lite import EmbeddedMilvus
+from tunesmith.stores.state_file import PlatformState
 from tunesmith.stores.vectors import EmbeddedChunk, StoreRecord, collection_name
 
 QUESTION = [{"role": "user", "content": "How many days of leave do full-time staff get?"}]
@@ -74,6 +78,13 @@ class Plane:
         body |= {"max_tokens": NUM_TOKENS, "retrieval": {"top_k": 2}, **changes}
         return httpx.Request("POST", f"{self.url}/answer/v1/chat/completions", json=body)
 
+    def replicas(self) -> PlatformState:
+        """What the controller would publish: where the replicas listen themselves, if they do."""
+        from ray.serve.context import _get_global_client
+
+        addresses = replica_addresses(_get_global_client().get_serve_details()["target_groups"])
+        return PlatformState("test", time.time(), (), addresses)
+
     def tokens_generated(self) -> float:
         """Tokens that the engine generated since it started."""
         lines = httpx.get(f"{self.url}/engine/metrics", timeout=10).text.splitlines()
@@ -93,7 +104,10 @@ def running_plane(folder: Path, engine: EngineConfig, *, replicas: int = 1) -> I
     ray_folder = tempfile.mkdtemp(prefix="ts-ray-", dir="/tmp")
     port = free_port()
     config = ServeConfig(model=str(base), engine=engine)
+    shell = pytest.MonkeyPatch()
     try:
+        for name, value in LISTENING_REPLICAS.items():
+            shell.setenv(name, value)  # as `up` gives it to its Ray head
         store = _fill_store(home, milvus.uri)
         document = serve_applications(config, home=home, milvus_uri=milvus.uri, http_port=port)
         document["applications"][0]["args"]["replicas"] |= {
@@ -106,6 +120,7 @@ def running_plane(folder: Path, engine: EngineConfig, *, replicas: int = 1) -> I
         import ray
 
         ray.shutdown()
+        shell.undo()
         milvus.close()
         shutil.rmtree(ray_folder, ignore_errors=True)
 

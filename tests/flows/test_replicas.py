@@ -18,6 +18,7 @@ from tiny_llama import greedy, make_adapter
 
 from tunesmith.config.serve import EngineConfig
 from tunesmith.gateway.app import build_app
+from tunesmith.gateway.replicas import Replicas
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.records import Lineage, ModelVersion
 from tunesmith.stores.database import open_home_database
@@ -35,23 +36,24 @@ ROUNDS = 12
 
 @dataclass(frozen=True)
 class Served:
-    """A gateway before two replicas, and what each adapter says."""
+    """Two replicas, a gateway that asks them itself and one that asks Serve's proxy, and what each adapter says."""
 
     plane: Plane
-    client: openai.OpenAI
+    clients: dict[str, openai.OpenAI]
     says: dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """Two replicas, ten adapters, a gateway."""
+    """Two replicas, ten adapters, two gateways."""
     engine = EngineConfig(
         max_model_len=512, max_num_seqs=16, kv_cache_gib=0.1, dtype="float32", max_loras=IN_MEMORY
     )
     with running_plane(tmp_path_factory.mktemp("replicas"), engine, replicas=2) as plane:
         says = dict(_register(plane, number) for number in range(NUM_ADAPTERS))
-        with _gateway(plane) as client:
-            yield Served(plane, client, says)
+        assert len(plane.replicas().replicas["/engine"]) == 2
+        with _gateway(plane, Replicas(plane.replicas)) as direct, _gateway(plane, None) as proxied:
+            yield Served(plane, {"replicas": direct, "proxy": proxied}, says)
 
 
 def _register(plane: Plane, number: int) -> tuple[str, str]:
@@ -64,12 +66,12 @@ def _register(plane: Plane, number: int) -> tuple[str, str]:
 
 
 @contextmanager
-def _gateway(plane: Plane) -> Iterator[openai.OpenAI]:
+def _gateway(plane: Plane, replicas: Replicas | None) -> Iterator[openai.OpenAI]:
     database = open_home_database(plane.home)
     app = build_app(
         database=database,
         objects=ObjectStore(f"file://{plane.home.objects}"),
-        upstream=Upstream(plane.url),
+        upstream=Upstream(plane.url, replicas=replicas),
         base=plane.model,
         embedder="all-MiniLM-L6-v2",
         readiness=lambda: None,
@@ -87,20 +89,25 @@ def _gateway(plane: Plane) -> Iterator[openai.OpenAI]:
         database.close()
 
 
-def test_ten_adapters_answer_interleaved_each_as_itself(served: Served) -> None:
+@pytest.mark.parametrize("way", ["replicas", "proxy"])
+def test_ten_adapters_answer_interleaved_each_as_itself(served: Served, way: str) -> None:
     assert len(set(served.says.values())) == NUM_ADAPTERS, "each of them says something else"
     names = list(served.says) * 3
     with ThreadPoolExecutor(8) as pool:
-        said = list(pool.map(lambda name: _complete(served, name), names))
+        said = list(pool.map(lambda name: _complete(served.clients[way], name), names))
     assert said == [served.says[name] for name in names]
 
 
-def test_a_replica_killed_under_load_takes_nothing_with_it_that_had_not_begun(served: Served) -> None:
+@pytest.mark.parametrize("way", ["replicas", "proxy"])
+def test_a_replica_killed_under_load_takes_nothing_with_it_that_had_not_begun(
+    served: Served, way: str
+) -> None:
+    client = served.clients[way]
     names = list(served.says) * ROUNDS
     began = threading.Event()
     with ThreadPoolExecutor(8) as pool:
-        whole = pool.map(lambda name: _noting(began, lambda: _complete(served, name)), names)
-        streamed = pool.map(lambda name: _stream(served, name), names)
+        whole = pool.map(lambda name: _noting(began, lambda: _complete(client, name)), names)
+        streamed = pool.map(lambda name: _stream(client, name), names)
         assert began.wait(60)
         _replicas()[0].kill()
         assert list(whole) == [served.says[name] for name in names]
@@ -113,21 +120,21 @@ def test_a_replica_killed_under_load_takes_nothing_with_it_that_had_not_begun(se
                 assert expected.startswith(text)
                 assert error["type"] == "server_error"
     deadline = time.monotonic() + 240
-    while len(_replicas()) < 2:
+    while len(served.plane.replicas().replicas["/engine"]) < 2:
         assert time.monotonic() < deadline, "the second replica comes back"
         time.sleep(1)
 
 
-def _complete(served: Served, name: str) -> str | None:
-    answer = served.client.chat.completions.create(
+def _complete(client: openai.OpenAI, name: str) -> str | None:
+    answer = client.chat.completions.create(
         model=name, messages=QUESTION, temperature=0, max_tokens=NUM_TOKENS
     )
     return answer.choices[0].message.content
 
 
-def _stream(served: Served, name: str) -> tuple[str, dict[str, str] | None]:
+def _stream(client: openai.OpenAI, name: str) -> tuple[str, dict[str, str] | None]:
     said = []
-    stream = served.client.chat.completions.create(
+    stream = client.chat.completions.create(
         model=name, messages=QUESTION, temperature=0, max_tokens=NUM_TOKENS, stream=True
     )
     try:

@@ -88,7 +88,7 @@ class Applications:
         response = self._client.get(_PATH)
         response.raise_for_status()
         said = response.json()
-        self.replicas = _addresses(said.get("target_groups", ()))
+        self.replicas = replica_addresses(said.get("target_groups", ()))
         applications: Mapping[str, Any] = said["applications"]
         return applications
 
@@ -112,6 +112,23 @@ class Applications:
         return [PartState(name, "starting", message) for name in self._wanted.parts]
 
 
+def replica_addresses(target_groups: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Where replicas listen themselves.
+
+    Args:
+        target_groups: as Ray Serve tells them with its details.
+
+    Returns:
+        Addresses by the route of their application; none without direct ingress.
+    """
+    # Serve names its proxy for what has no replica: as a group of its own, and where a replica would be.
+    return {
+        group["route_prefix"]: [f"http://{target['ip']}:{target['port']}" for target in group["targets"]]
+        for group in target_groups
+        if group["protocol"] == "HTTP" and group["app_name"]
+    }
+
+
 def _names(document: Mapping[str, Any]) -> set[str]:
     return {str(application["name"]) for application in document["applications"]}
 
@@ -133,15 +150,6 @@ def _state(name: str, application: Mapping[str, Any], *, serves: bool) -> PartSt
         )
     condition: Condition = "failed" if status in _FAILED else "starting"
     return PartState(name, condition, _reason(application) or status.lower())
-
-
-def _addresses(target_groups: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    # Serve names its proxy for what has no replica: as a group of its own, and where a replica would be.
-    return {
-        group["route_prefix"]: [f"http://{target['ip']}:{target['port']}" for target in group["targets"]]
-        for group in target_groups
-        if group["protocol"] == "HTTP" and group["app_name"]
-    }
 
 
 def _reason(application: Mapping[str, Any]) -> str:

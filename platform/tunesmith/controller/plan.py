@@ -28,7 +28,7 @@ _RAY_PORTS = (
 )
 _TRUSTED = frozenset({"gateway", "indexer"})
 """What opens the database and the object store. On Ray submissions run too, and they inherit what its head holds."""
-_LISTENING_REPLICAS = {
+LISTENING_REPLICAS = {
     # On the loopback, as Serve's proxy does. One that ends stays until the gateway has heard of it.
     "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
@@ -142,7 +142,7 @@ def _ray_head(platform: RunningPlatform, config: ServeConfig) -> Part:
             **RAY_PATIENCE,
             # There is no other node that its work could move to.
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-            **(_LISTENING_REPLICAS if config.ask_replicas else {}),
+            **(LISTENING_REPLICAS if config.ask_replicas else {}),
             "DASHBOARD_METRIC_PORT": str(ports["dashboard_metrics"]),
             "RAY_START_HOOK": "tunesmith.controller.ray_hook.leave_out_client_server",
         },
