@@ -30,6 +30,8 @@ from tunesmith.telemetry.traces import NoTracer, Span, Tracer
 _OPERATIONS = {"chat/completions": "chat", "completions": "text_completion", "embeddings": "embeddings"}
 """What OpenTelemetry's conventions for generative models call the work behind each route."""
 
+_FAULT = b'data: {"error"'
+"""How an event begins that tells an error."""
 _NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _T = TypeVar("_T")
 _PAUSE_SECONDS = 0.2
@@ -316,10 +318,17 @@ async def _read_first(response: aiohttp.ClientResponse) -> tuple[aiohttp.ClientR
         closing.callback(response.close)
         try:
             first = await response.content.readany()
+            # Only what may be a fault is waited for until it is whole: it may have come in pieces.
+            while _FAULT.startswith(first[: len(_FAULT)]) and b"\n\n" not in first:
+                if not (piece := await response.content.readany()):
+                    break
+                first += piece
         except aiohttp.ClientError as error:
             raise _transport_error(error) from error
         if not first:
             raise _lost()
+        if first.startswith(_FAULT):
+            raise _told_first(first)
         closing.pop_all()
     return response, first
 
@@ -368,6 +377,15 @@ def _overloaded(raw: bytes, error: object) -> bool:
     return b"backpressure" in raw  # the words of Ray Serve's proxy before a queue that is full
 
 
+def _told_first(events: bytes) -> PlatformError:
+    """An error in place of the first event: no status has been sent on, so it is what its status would have been."""
+    payload = events.partition(b"\n\n")[0].removeprefix(b"data:")
+    try:
+        return _as_error(_status(json.loads(payload)["error"]), payload)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return _lost()
+
+
 def in_stream_error(error: Mapping[str, Any]) -> PlatformError:
     """Put an error that came inside a stream into our own words.
 
@@ -377,15 +395,22 @@ def in_stream_error(error: Mapping[str, Any]) -> PlatformError:
     Returns:
         The error to tell.
     """
-    try:
-        status = int(error.get("code") or 0)
-    except (TypeError, ValueError):
-        status = 0
+    status = _status(error)
+    if status < 500:
+        return _refused(status, error)
     if error.get("code") == OverloadedError.default_code:
         return OverloadedError("The engine has as much to do as it can hold. Try again in a moment.")
-    if 400 <= status < 500 or error.get("type") in ("invalid_request_error", "BadRequestError"):
-        return _refused(status or 400, error)
     return UnavailableError("The engine failed while it answered. Try again.")
+
+
+def _status(error: Mapping[str, Any]) -> int:
+    """The HTTP status of an error in a stream: vLLM's own code is one; the OpenAI form says it by its kind."""
+    code = str(error.get("code"))
+    if code.isdecimal() and 400 <= int(code) < 600:
+        return int(code)
+    if code == OverloadedError.default_code:
+        return OverloadedError.http_status
+    return 400 if error.get("type") in ("invalid_request_error", "BadRequestError") else 500
 
 
 def _refused(status: int, error: Mapping[str, Any]) -> RefusedError:

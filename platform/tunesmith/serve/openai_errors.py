@@ -116,30 +116,46 @@ class OpenAIErrors:
 
 
 class _ErrorRewriter:
-    """Stands for `send` during one request; holds an error's start back until its body is known."""
+    """Stands for `send` during one request; holds its start back until it is known whether an error follows.
+
+    An error is known with its whole body, a stream by its first event: vLLM says 200 before it looks at most of a
+    request, and has an event left to refuse it with. Nothing has been sent on by then, so it still gets its status.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._start: Message | None = None
         self._body = b""
+        self._refused = False
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] >= 400:
+        if self._refused:
+            return  # what vLLM says behind an error: that the stream has ended
+        if message["type"] == "http.response.start":
             self._start = message
-        elif self._start is not None:
-            await self._collect(self._start, message)
-        else:
+        elif self._start is None:
             await self._send(_rewrite_event(message))
+        elif self._start["status"] >= 400:
+            await self._collect(self._start, message)
+        elif message.get("body", b"").startswith(_EVENT):
+            status, body = refusal(message["body"].decode())
+            await self._refuse(self._start, json.dumps(body).encode(), status)
+        else:
+            await self._send(self._start)
+            self._start = None
+            await self._send(message)
 
     async def _collect(self, start: Message, message: Message) -> None:
         self._body += message.get("body", b"")
-        if message.get("more_body"):
-            return
-        body = _rewrite_body(self._body, start["status"])
+        if not message.get("more_body"):
+            await self._refuse(start, _rewrite_body(self._body, start["status"]), start["status"])
+
+    async def _refuse(self, start: Message, body: bytes, status: int) -> None:
+        self._refused = True
         headers = MutableHeaders(raw=start["headers"])
         headers["content-length"] = str(len(body))
         headers["content-type"] = "application/json"
-        await self._send({**start, "headers": headers.raw})
+        await self._send({**start, "status": status, "headers": headers.raw})
         await self._send({"type": "http.response.body", "body": body})
 
 
@@ -151,6 +167,32 @@ def _rewrite_event(message: Message) -> Message:
     return {**message, "body": rewrite_error_event(event.decode()).encode() + rest}
 
 
+def is_error_event(event: str) -> bool:
+    """Whether an event tells an error.
+
+    Args:
+        event: of one of vLLM's streams.
+
+    Returns:
+        Whether it does.
+    """
+    return event.startswith(_EVENT.decode())
+
+
+def refusal(event: str) -> tuple[int, dict[str, Any]]:
+    """Read vLLM's error event of a stream.
+
+    Args:
+        event: `data: {"error": {...}}`, and what may stand behind it.
+
+    Returns:
+        The HTTP status that it means, and the error in OpenAI form.
+    """
+    fault = json.loads(event.partition("\n\n")[0].removeprefix("data: "))["error"]
+    status = int(fault["code"])
+    return status, engine_error_body(fault, status=status)
+
+
 def rewrite_error_event(event: str) -> str:
     """Rewrite vLLM's error event of a stream.
 
@@ -160,8 +202,7 @@ def rewrite_error_event(event: str) -> str:
     Returns:
         The event in OpenAI form, with its blank line.
     """
-    fault = json.loads(event.removeprefix("data: "))["error"]
-    return f"data: {json.dumps(engine_error_body(fault, status=int(fault['code'])))}\n\n"
+    return f"data: {json.dumps(refusal(event)[1])}\n\n"
 
 
 def _rewrite_body(body: bytes, status: int) -> bytes:

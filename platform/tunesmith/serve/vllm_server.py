@@ -27,8 +27,10 @@ from tunesmith.serve.engine_kwargs import engine_kwargs
 from tunesmith.serve.openai_errors import (
     OpenAIErrors,
     engine_error_body,
+    is_error_event,
     platform_error_body,
     platform_error_response,
+    refusal,
     rewrite_error_event,
     validation_error_body,
     validation_error_response,
@@ -109,9 +111,15 @@ class VllmServer:
         except ValidationError as error:
             yield {**validation_error_body(error.errors()), "status": 400}
             return
+        begun = False
         try:
             async for piece in await self._server.chat(request, RawRequestInfo(headers) if headers else None):
                 for part in piece if isinstance(piece, list) else [piece]:
+                    if not begun and isinstance(part, str) and is_error_event(part):
+                        status, refused = refusal(part)
+                        yield {**refused, "status": status}
+                        return
+                    begun = True
                     yield _piece(part)
         except PlatformError as error:
             yield {**platform_error_body(error), "status": error.http_status}
@@ -167,7 +175,7 @@ def _llm_config(options: EngineOptions, *, gpu: bool) -> LLMConfig:
 
 def _piece(part: Any) -> dict[str, Any] | str:
     if isinstance(part, str):
-        return rewrite_error_event(part) if part.startswith('data: {"error"') else part
+        return rewrite_error_event(part) if is_error_event(part) else part
     body: dict[str, Any] = json.loads(part.model_dump_json())
     if "error" in body:
         status = body["error"]["code"]

@@ -88,6 +88,10 @@ def test_refusals_are_openai_errors(platform: LivePlatform) -> None:
     assert isinstance(wrong.value.body, dict)
     assert wrong.value.body["param"] == "temperature"
     assert wrong.value.code is None or not wrong.value.code.isdigit()
+    for stream in (False, True):
+        # vLLM reads this one when a stream has begun: it tells the refusal by its first event.
+        with pytest.raises(openai.BadRequestError, match="vocab"):
+            create(model=BASE, messages=QUESTION, logit_bias={"999999": 1}, stream=stream)
 
 
 def test_a_key_made_on_the_command_line_opens_the_api_until_it_is_revoked(platform: LivePlatform) -> None:

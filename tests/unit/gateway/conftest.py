@@ -54,6 +54,8 @@ class Plane:
     deaths: int = 0
     """Answers that are lost before anything of them was said."""
     in_stream: dict[str, Any] | None = None
+    cut_at: int = 0
+    """Where `in_stream` is cut into two pieces."""
     chunks: list[dict[str, Any]] | None = None
     """What a stream brings, in place of words, an end and the usage."""
     completion: dict[str, Any] = field(default_factory=dict)
@@ -110,7 +112,11 @@ class Plane:
                 )
                 await asyncio.sleep(self.pause_seconds)
             if self.in_stream:
-                yield f"data: {json.dumps({'error': self.in_stream})}\n\n"
+                told = f"data: {json.dumps({'error': self.in_stream})}\n\n"
+                if self.cut_at:
+                    yield told[: self.cut_at]
+                    await asyncio.sleep(self.pause_seconds)
+                yield told[self.cut_at :]
             end = {"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}
             yield self._chunk(body, [end], tunesmith={"abstained": True})
             usage = {"prompt_tokens": 5, "completion_tokens": self.pieces, "total_tokens": 5 + self.pieces}
@@ -136,6 +142,9 @@ class Plane:
         return JSONResponse(answer | VLLM_NULLS)
 
     async def _text_events(self, body: dict[str, Any]) -> Any:
+        if self.in_stream:
+            yield f"data: {json.dumps({'error': self.in_stream})}\n\ndata: [DONE]\n\n"
+            return
         for number in range(self.pieces):
             choice = self._text_choice(f"{number} ", "stop" if number == self.pieces - 1 else None)
             chunk = {name: value for name, value in self._text(body, [choice]).items() if name != "usage"}

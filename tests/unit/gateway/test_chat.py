@@ -346,3 +346,39 @@ def test_an_error_inside_a_stream_loses_its_internals(http, plane):
     text = http.post(CHAT, json=body).text
     assert "secret" not in text
     assert '"code":"unavailable"' in text
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "tries"),
+    [
+        ({"message": "seed: too large", "type": "BadRequestError", "param": "seed", "code": 400}, 400, None, 1),
+        ({"message": "no such tool", "type": "UnprocessableEntityError", "param": None, "code": 422}, 422, None, 1),
+        ({"message": "no such model", "type": "NotFoundError", "code": 404}, 404, "model_not_found", 1),
+        ({"message": "bad", "type": "invalid_request_error", "code": None}, 400, None, 1),
+        ({"message": "full", "type": "server_error", "code": "overloaded"}, 503, "overloaded", 1),
+        ({"message": "Internal exception: secret", "type": "X", "code": 500}, 503, "unavailable", 3),
+    ],
+)  # fmt: skip
+def test_a_stream_that_begins_with_an_error_is_answered_with_its_status(
+    http, plane, fault, status, code, tries
+):
+    plane.pieces, plane.in_stream = 0, fault
+    response = http.post(CHAT, json={"model": "tiny-reader", "messages": QUESTION, "stream": True})
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/json"
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert (error["code"], error["param"]) == (code, fault.get("param"))
+    assert "secret" not in response.text
+    assert len(plane.requests) == tries, (
+        "what failed before its first event is sent again, what was refused is not"
+    )
+    assert "tunesmith_requests_in_flight 0.0" in http.get("/metrics").text
+
+
+@pytest.mark.parametrize("cut", [1, 9, 30])
+def test_an_error_that_comes_in_pieces_is_read_whole(http, plane, cut):
+    plane.pieces, plane.cut_at, plane.pause_seconds = 0, cut, 0.05
+    plane.in_stream = {"message": "seed: too large", "type": "BadRequestError", "param": "seed", "code": 400}
+    response = http.post(CHAT, json={"model": "tiny-reader", "messages": QUESTION, "stream": True})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "seed")

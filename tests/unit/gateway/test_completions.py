@@ -97,6 +97,14 @@ def test_a_refusal_of_the_engine_loses_its_number(http, plane, conforms, stream)
     assert response.json()["error"]["code"] is None
 
 
+def test_a_stream_that_begins_with_an_error_has_its_status(http, plane, conforms):
+    plane.in_stream = {"message": "seed: too large", "type": "BadRequestError", "param": "seed", "code": 400}
+    response = http.post(ROUTE, json=ASKED | {"stream": True})
+    assert response.status_code == 400
+    conforms("ErrorResponse", response.json())
+    assert response.json()["error"]["param"] == "seed"
+
+
 def test_tokens_are_counted(http, gateway_url):
     http.post(ROUTE, json=ASKED)
     text = http.get("/metrics").text

@@ -528,12 +528,15 @@ def test_a_stream_that_fails_ends_with_the_error_and_the_failed_response(http, p
     assert http.get(f"{ROUTE}/{failed['response']['id']}").status_code == 404
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_refusal_of_the_engine_keeps_its_status_and_names_our_field(http, plane, stream):
+@pytest.mark.parametrize("how", ["whole", "at once", "first event"])
+def test_a_refusal_of_the_engine_keeps_its_status_and_names_our_field(http, plane, how):
     message = "This model's maximum context length is 512 tokens. However, you requested 900."
     error = {"message": message, "type": "BadRequestError", "param": "max_completion_tokens", "code": 400}
-    plane.refusal = (400, {"error": error})
-    response = http.post(ROUTE, json=ASKED | {"stream": stream})
+    if how == "first event":
+        plane.pieces, plane.in_stream = 0, error
+    else:
+        plane.refusal = (400, {"error": error})
+    response = http.post(ROUTE, json=ASKED | {"stream": how != "whole"})
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "context_length_exceeded"
     assert response.json()["error"]["param"] == "max_output_tokens"

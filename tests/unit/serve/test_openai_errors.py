@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
 import httpx
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -7,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Message
 
 from tunesmith.serve.openai_errors import OpenAIErrors, engine_error_body, validation_error_body
 
@@ -22,6 +27,11 @@ async def _answer(request: Request) -> Response:
             iter(
                 ["data: {}\n\n", "data: " + '{"error": {"message": "m", "type": "t", "code": 400}}' + "\n\n"]
             )
+        )
+    if status in (250, 251):  # streams that begin with an error
+        fault = json.dumps(_vllm(422 if status == 250 else 500, "the message", "seed"))
+        return StreamingResponse(
+            iter([f"data: {fault}\n\n", "data: [DONE]\n\n"]), media_type="text/event-stream"
         )
     if status == 502:
         return PlainTextResponse("Traceback (most recent call last): secret", status_code=502)
@@ -59,6 +69,39 @@ async def test_error_event_is_rewritten_and_others_are_not(client: httpx.AsyncCl
     first, second, _ = (await client.get("/200")).text.split("\n\n")
     assert first == "data: {}"
     assert '"code": null' in second
+
+
+async def test_a_stream_that_begins_with_an_error_has_its_status(client: httpx.AsyncClient) -> None:
+    refused = await client.get("/250")
+    assert (refused.status_code, refused.headers["content-type"]) == (422, "application/json")
+    assert refused.json()["error"] == {
+        "message": "the message", "type": "invalid_request_error", "param": "seed", "code": None
+    }  # fmt: skip
+    failed = await client.get("/251")
+    assert failed.status_code == 500
+    assert "the message" not in failed.text
+
+
+async def test_an_event_is_passed_on_before_the_next_one_is_made() -> None:
+    made: list[str] = []
+
+    async def events() -> AsyncIterator[str]:
+        for event in ("data: 1\n\n", "data: 2\n\n"):
+            made.append(event)
+            yield event
+
+    sent: list[tuple[str, int]] = []
+
+    async def send(message: Message) -> None:
+        sent.append((message["type"], len(made)))
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    app = OpenAIErrors(StreamingResponse(events(), media_type="text/event-stream"))
+    await app({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
+    assert sent[:3] == [("http.response.start", 1), ("http.response.body", 1), ("http.response.body", 2)]
 
 
 def test_too_long_prompt_has_its_code() -> None:
