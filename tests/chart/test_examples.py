@@ -10,8 +10,8 @@ import yaml
 from kubernetes_schema import VERSIONS, faults
 from rendering import find, render_objects
 
-from generate.helm import ROOT
 from generate.manifests import CHART
+from generate.registry import ROOT
 
 EXAMPLES = ROOT / "manifests" / "examples"
 

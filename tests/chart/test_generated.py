@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from generate.helm import ROOT
 from generate.manifests import SCENARIOS
 from generate.pages import chart_pages, manifest_pages
+from generate.registry import ROOT
 
 
 def test_schema_and_readme_are_fresh() -> None:

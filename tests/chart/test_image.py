@@ -12,8 +12,8 @@ import pytest
 import yaml
 from rendering import Objects, pod_specs
 
-from generate.helm import ROOT
 from generate.manifests import CHART
+from generate.registry import ROOT
 
 TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 LAYERS = ROOT / "platform" / "requirements" / "image.sh"

@@ -46,6 +46,8 @@ class FakeApiServer:
     logs: dict[tuple[str, str], str] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
     missing_kinds: set[str] = field(default_factory=set)
+    old_kinds: set[str] = field(default_factory=set)
+    """Kinds that are served at their older version alone."""
     forbidden: set[tuple[str, str]] = field(default_factory=set)
     """(verb, plural) that answer 403."""
     busy: list[int] = field(default_factory=list)
@@ -189,16 +191,20 @@ class FakeApiServer:
         namespace = ""
         if len(rest) > 2 and rest[0] == "namespaces":
             namespace, rest = rest[1], rest[2:]
-        for resource in RESOURCES.values():
+        for resource in self._served():
             if resource.api_version == version and resource.plural == rest[0]:
-                if resource.kind in self.missing_kinds:
-                    return None
                 name, subresource = (*rest[1:], "", "")[:2]
                 return resource, namespace, name, subresource
         return None
 
+    def _served(self) -> list[Resource]:
+        known = [resource for resource in RESOURCES.values() if resource.kind not in self.missing_kinds]
+        return [
+            resource.older or resource if resource.kind in self.old_kinds else resource for resource in known
+        ]
+
     def _groups(self) -> list[dict[str, Any]]:
-        served = {r.api_version for r in RESOURCES.values() if r.group and r.kind not in self.missing_kinds}
+        served = {resource.api_version for resource in self._served() if resource.group}
         return [{"name": each.split("/")[0], "versions": [{"groupVersion": each}]} for each in sorted(served)]
 
     def _review(self, body: dict[str, Any]) -> Response:

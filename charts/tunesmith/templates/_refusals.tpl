@@ -159,6 +159,6 @@
 {{- end }}
 {{- end }}
 {{- if and .Values.queues.enabled (not (or (.Capabilities.APIVersions.Has "kueue.x-k8s.io/v1beta1") (.Capabilities.APIVersions.Has "kueue.x-k8s.io/v1beta2"))) }}
-- queues.enabled is true and the cluster does not know kueue.x-k8s.io. Install Kueue first; without a cluster pass --api-versions kueue.x-k8s.io/v1beta1.
+- queues.enabled is true and the cluster does not know kueue.x-k8s.io. Install Kueue first; without a cluster pass --api-versions kueue.x-k8s.io/v1beta2.
 {{- end }}
 {{- end -}}

@@ -19,7 +19,7 @@ ASSUMED_APIS = (
     "ray.io/v1",
     "monitoring.coreos.com/v1",
     "gateway.networking.k8s.io/v1",
-    "kueue.x-k8s.io/v1beta1",
+    "kueue.x-k8s.io/v1beta2",
 )
 """What a cluster that is not asked is taken to know: the chart refuses what the cluster does not."""
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tunesmith.errors import ConflictError, NotFoundError, UnavailableError
-from tunesmith.kubernetes.answers import EXISTS, GONE
+from tunesmith.errors import ConflictError, DependencyError, NotFoundError, UnavailableError
+from tunesmith.kubernetes.answers import EXISTS, GONE, NO_KIND
 from tunesmith.kubernetes.connection import Connection
 from tunesmith.kubernetes.names import MANAGER
 from tunesmith.kubernetes.resources import Resource, resource_of
@@ -102,7 +102,7 @@ class KubernetesClient:
     def all(
         self, kind: str, *, selector: str = "", fields: str = "", namespace: str | None = None
     ) -> list[Thing]:
-        """Read all objects of a kind, page by page.
+        """Read all objects of a kind, page by page; where the server has only the kind's older version, that.
 
         Args:
             kind: the kind.
@@ -116,7 +116,13 @@ class KubernetesClient:
         Raises:
             PlatformError: they cannot be read.
         """
-        things, _ = self._list(resource_of(kind), self._space(namespace), _selectors(selector, fields))
+        resource, space, selectors = resource_of(kind), self._space(namespace), _selectors(selector, fields)
+        try:
+            things, _ = self._list(resource, space, selectors)
+        except DependencyError as error:
+            if error.code != NO_KIND or resource.older is None:
+                raise
+            things, _ = self._list(resource.older, space, selectors)
         return things
 
     def create(self, thing: Thing) -> Thing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tunesmith.errors import ConfigError
@@ -18,12 +18,19 @@ class Resource:
         api_version: group and version.
         plural: as it stands in a path.
         namespaced: whether objects lie in a namespace.
+        older_version: group and version where servers have it that do not know `api_version`; empty: nowhere.
     """
 
     kind: str
     api_version: str
     plural: str
     namespaced: bool = True
+    older_version: str = ""
+
+    @property
+    def older(self) -> Resource | None:
+        """The same kind as older servers have it; None: it is nowhere else."""
+        return replace(self, api_version=self.older_version, older_version="") if self.older_version else None
 
     @property
     def group(self) -> str:
@@ -72,7 +79,7 @@ RESOURCES = {
         Resource(
             "SelfSubjectAccessReview", "authorization.k8s.io/v1", "selfsubjectaccessreviews", namespaced=False
         ),
-        Resource("Workload", "kueue.x-k8s.io/v1beta1", "workloads"),
+        Resource("Workload", "kueue.x-k8s.io/v1beta2", "workloads", older_version="kueue.x-k8s.io/v1beta1"),
     )
 }
 """Every kind by its name."""

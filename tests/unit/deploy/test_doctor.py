@@ -26,6 +26,16 @@ def test_a_good_cluster(good_cluster: FakeApiServer, client: KubernetesClient) -
     assert ("8 x nvidia.com/gpu on 1 nodes (H100)") in [finding.detail for finding in findings]
 
 
+@pytest.mark.parametrize("old_kinds", [set(), {"Workload"}], ids=["v1beta2", "v1beta1"])
+def test_kueue_is_found_in_whatever_version(
+    good_cluster: FakeApiServer, client: KubernetesClient, old_kinds: set[str]
+) -> None:
+    good_cluster.old_kinds = old_kinds
+    assert _said(client, "Kueue") == ("ok", "installed")
+    good_cluster.missing_kinds = {"Workload"}
+    assert _said(client, "Kueue")[1].startswith("not installed")
+
+
 def _no_kuberay(server: FakeApiServer) -> None:
     server.missing_kinds = {"RayJob", "RayService"}
 

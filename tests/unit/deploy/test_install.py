@@ -72,7 +72,7 @@ def test_the_chart_is_told_what_the_cluster_knows(
     """Else it would refuse queues on a cluster that has Kueue, and take them on one that has not."""
     run_install(client)
     (with_kueue,) = asked(helm_log, "template")
-    assert "--api-versions kueue.x-k8s.io/v1beta1" in with_kueue
+    assert "--api-versions kueue.x-k8s.io/v1beta2" in with_kueue
     assert "--api-versions monitoring.coreos.com/v1" not in with_kueue
     good_cluster.missing_kinds = {"Workload"}
     run_install(client)

@@ -115,7 +115,9 @@ def test_an_ordinary_quota(server: FakeApiServer, client: KubernetesClient) -> N
     assert why_job_waits(client, ray_job(INITIALIZING)) == f"Pods cannot be made: {message}"
 
 
-def test_kueue_holds_it(server: FakeApiServer, client: KubernetesClient) -> None:
+@pytest.mark.parametrize("old_kinds", [set(), {"Workload"}], ids=["v1beta2", "v1beta1"])
+def test_kueue_holds_it(server: FakeApiServer, client: KubernetesClient, old_kinds: set[str]) -> None:
+    server.old_kinds = old_kinds
     condition = {
         "type": "QuotaReserved",
         "status": "False",
@@ -131,7 +133,7 @@ def test_kueue_holds_it(server: FakeApiServer, client: KubernetesClient) -> None
     server.forbidden = set()
     server.put(
         {
-            "apiVersion": "kueue.x-k8s.io/v1beta1",
+            "apiVersion": "kueue.x-k8s.io/v1beta2",
             "kind": "Workload",
             "metadata": {"name": "w", "ownerReferences": [{"uid": "1"}]},
             "status": {"conditions": [condition]},
