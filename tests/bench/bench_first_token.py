@@ -1,4 +1,4 @@
-"""Time to the first token at concurrency 1: a bare vLLM server, `/engine`, `/answer`. Run by `make bench`."""
+"""Time to the first token at concurrency 1: a bare vLLM server, `/engine` both ways, `/answer`. Run by `make bench`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def test_first_token(tmp_path: Path) -> None:
     with _bare_vllm(make_base(tmp_path / "bare")) as (url, model):
         _report("bare vLLM", _measure(httpx.Request("POST", url, json=_body(model))))
     with running_plane(tmp_path, ENGINE) as plane:
-        url = f"{plane.url}/engine/v1/chat/completions"
-        _report("/engine", _measure(httpx.Request("POST", url, json=_body(plane.model))))
+        for name, host in (("replica", plane.replicas().replicas["/engine"][0]), ("proxy", plane.url)):
+            url = f"{host}/engine/v1/chat/completions"
+            _report(f"/engine, {name}", _measure(httpx.Request("POST", url, json=_body(plane.model))))
         _report("/answer", _measure(plane.ask_request(stream=True)))
 
 
@@ -56,7 +57,7 @@ def _has_text(line: str) -> bool:
 
 def _report(name: str, times: list[float]) -> None:
     p90 = statistics.quantiles(times, n=10)[-1]
-    print(f"\n{name:10} first token  p50 {statistics.median(times):6.1f} ms  p90 {p90:6.1f} ms")
+    print(f"\n{name:16} first token  p50 {statistics.median(times):6.1f} ms  p90 {p90:6.1f} ms")
 
 
 @contextmanager
