@@ -6,6 +6,7 @@ alike; ratios are taken within a round. The load comes from a process of its own
     make bench ARGS=tests/bench/bench_serving.py
     SERVING_MODEL=random make bench ARGS=tests/bench/bench_serving.py   # 100M random weights: the engine dominates
     SERVING_AGAINST=vllm,platform,proxied make bench ARGS=...             # past Ray Serve's proxy, and through it
+    SERVING_AGAINST=vllm-inside,vllm,platform make bench ARGS=...         # a bare vLLM with the platform's executor
     SERVING_AGAINST=vllm,platform,before SERVING_BEFORE=../other-checkout make bench ...   # what a change has brought
 """
 
@@ -37,8 +38,11 @@ from random_llama import make_random_llama
 from tunesmith.config.serve import EngineConfig
 
 CONCURRENCIES = (1, 8, 32, 64)
+# On CPUs vLLM gives its worker a process of its own; the platform keeps it in the engine's.
+EXECUTOR = ("--distributed-executor-backend", "tunesmith.serve.cpu_executor.CpuExecutor")
 STARTS = {
     "vllm": start_bare_vllm,
+    "vllm-inside": partial(start_bare_vllm, name="vLLM, worker inside", further=EXECUTOR),
     "platform": start_platform,
     "proxied": partial(start_platform, name="proxied", settings=("ask_replicas=false",)),
     "before": partial(start_platform, name="before", source=Path(os.environ.get("SERVING_BEFORE", "."))),

@@ -96,10 +96,17 @@ class DidNotStart(Exception):
 
 
 @contextlib.contextmanager
-def start_bare_vllm(contest: Contest) -> Iterator[Callable[[], Contender]]:
+def start_bare_vllm(
+    contest: Contest, *, name: str = "bare vLLM", further: Sequence[str] = ()
+) -> Iterator[Callable[[], Contender]]:
     """Start vLLM's server with the flags that the platform gives its engine.
 
     By its module: the command `vllm` asks for a package of its own name, and the one for CPU is called otherwise.
+
+    Args:
+        contest: what to serve.
+        name: in the table.
+        further: more flags.
     """
     port, options = free_port(), contest.options
     flags = _words(engine_kwargs(options, gpu=False))
@@ -112,15 +119,17 @@ def start_bare_vllm(contest: Contest) -> Iterator[Callable[[], Contender]]:
         "--port",
         str(port),
         *flags,
+        *further,
+        "--disable-uvicorn-access-log",
     ]
-    command.append("--disable-uvicorn-access-log")
-    with _running("vllm", command, contest) as process:
+    log = name.replace(" ", "-")
+    with _running(log, command, contest) as process:
 
         def ready() -> Contender:
             url = f"http://127.0.0.1:{port}"
-            _wait(f"{url}/health", process, contest.folder / "vllm.log")
+            _wait(f"{url}/health", process, contest.folder / f"{log}.log")
             return Contender(
-                "bare vLLM", f"{url}/v1/chat/completions", options.model, "none", lambda: _family(process)
+                name, f"{url}/v1/chat/completions", options.model, "none", lambda: _family(process)
             )
 
         yield ready
