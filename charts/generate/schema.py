@@ -11,6 +11,8 @@ import yaml
 from generate.values import Value
 from tunesmith.config.serve import ServeConfig
 
+_PARTIAL = ("pod", "workerGroup")
+"""Sections that others of the same shape are laid over: of those every key may be absent."""
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 
 
@@ -39,9 +41,12 @@ def render_schema(root: Value) -> str:
 
 
 def _object(value: Value) -> dict[str, Any]:
+    """A section. Keys have defaults: one is absent where a null took it away, or an older chart's defaults stand."""
+    needed = [child.path[-1] for child in value.children if "null" not in child.schema.get("type", ())]
     return {
         "type": "object",
         "additionalProperties": False,
+        **({} if value.path[:1] and value.path[0] in _PARTIAL else {"required": needed}),
         "properties": {child.path[-1]: _property(child) for child in value.children},
     }
 

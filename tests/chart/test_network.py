@@ -106,6 +106,16 @@ def test_prometheus_reaches_metrics(pods: dict[str, Pod], objects: Objects) -> N
     assert allowed(PROMETHEUS, pods["training of team-legal"], METRICS, objects)
 
 
+@pytest.mark.parametrize("peers", ["operator", "monitoring"])
+def test_naming_nobody_lets_nobody_in(pods: dict[str, Pod], peers: str) -> None:
+    """To Kubernetes a rule without peers lets everybody in: the dashboard stood open where no operator was named."""
+    values = ["--values", str(CHART / "ci" / "several-tenants.yaml")]
+    objects = render_objects(*values, "--set-json", f"networkPolicy.{peers}=[]")
+    for part, port in itertools.product(PARTS, [GATEWAY, STATUS, METRICS, RAY, DASHBOARD, GCS, 52365]):
+        expected = (part, port) == ("gateway", GATEWAY)
+        assert allowed(STRANGER, pods[part], port, objects) == expected, (part, port)
+
+
 def test_every_pod_resolves_names(pods: dict[str, Pod], objects: Objects) -> None:
     assert all(allowed(pod, CLUSTER_DNS, DNS, objects) for pod in pods.values())
 

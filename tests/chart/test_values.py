@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import references
 import yaml
-from rendering import render_objects
+from rendering import pod_specs, render_objects
 
 from generate.helm import HELM, run_helm
 from generate.manifests import CHART, template
@@ -132,14 +132,16 @@ def test_a_switch_that_is_off_makes_what_it_names_go(switch: str) -> None:
     base = dict.fromkeys(SWITCHES, False) | {"networkPolicy.enabled": True}
     needs = {
         "gateway.ingress.plaintext": ["gateway.ingress.tlsSecret=", "gateway.ingress.enabled=true"],
+        "gateway.service.plaintext": ["gateway.service.type=LoadBalancer"],
         "indexer.disruptionBudget.enabled": ["indexer.enabled=true", "indexer.replicas=2"],
         "modelCache.keep": ["modelCache.enabled=true"],
         "training.autoscaler.enabled": [],
     }
     extra = [word for setting in needs.get(switch, []) for word in ("--set", setting)]
-    if switch == "gateway.ingress.plaintext":
-        with pytest.raises(RuntimeError, match=r"gateway\.ingress\.tlsSecret is empty"):
+    if switch.endswith(".plaintext"):
+        with pytest.raises(RuntimeError, match="API keys would travel in clear"):
             template(*_arguments({**base, switch: False}), *extra)
+        assert render_objects(*_arguments({**base, switch: True}), *extra)
         return
     on, off = (render_objects(*_arguments({**base, switch: state}), *extra) for state in (True, False))
     assert on != off
@@ -191,8 +193,79 @@ def batches(wrong: list[tuple[str, Any]]) -> list[list[tuple[str, Any]]]:
     return table
 
 
+SLIPS = {
+    "annotations": {"a b": "c"},
+    "fullnameOverride": "Bad_Name",
+    "gateway.httpRoute.hostnames": ["a b"],
+    "gateway.ingress.className": "a b",
+    "gateway.ingress.host": "https://tunesmith.example.com",
+    "gateway.pod.resources.limits.cpu": "two",
+    "gateway.pod.resources.limits.memory": "2 GB",
+    "image.pullSecrets": ["Bad_Secret"],
+    "image.registry": "https://registry.example.com",
+    "image.repository": "team/tunesmith:1.0",
+    "image.tag": "v1 2",
+    "labels.team": "a b",
+    "modelCache.size": "100GB",
+    "milvus.uri": "tcp://milvus:19530",
+    "nameOverride": "x y",
+    "networkPolicy.clients": [{"ipBlock": {"cidr": "10.0.0.0"}}],
+    "networkPolicy.dns": [],
+    "networkPolicy.stores": [{"ports": [{"port": 70000}]}],
+    "objects.url": "s3:/bucket",
+    "pod.tolerations": [{"operator": "Exist"}],
+    "podSecurityContext.runAsUser": 0,
+    "ray.version": "2.51.0",
+    "securityContext.privileged": True,
+    "serving.workerGroups.cpu.cpus": "four",
+    "training.workerGroups.cpu.accelerator.resource": "gpu",
+}
+"""What a hand writes that slips, or knows another chart: each at its path."""
+
+
 def test_wrong_values_are_many() -> None:
-    assert len(WRONG) + len(UNKNOWN) >= 200
+    assert len(WRONG) + len(UNKNOWN) >= 400
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_a_slip_of_the_hand_is_refused_where_it_is(name: str, tmp_path: Any) -> None:
+    values: dict[str, Any] = {}
+    _put(values, name.split("."), SLIPS[name])
+    (tmp_path / "wrong.yaml").write_text(json.dumps(values), encoding="utf-8")
+    done = run_helm("4.1.4", ["template", "t", str(CHART), "--values", str(tmp_path / "wrong.yaml")])
+    assert done.returncode != 0
+    path, key = name.replace(".", "/"), name.rpartition(".")[2]
+    # Of a key that may not be there helm names the key alone.
+    keys = [key, *(SLIPS[name] if isinstance(SLIPS[name], dict) else ())]
+    assert f"at '/{path}" in done.stderr or any(f"'{word}'" in done.stderr for word in keys), done.stderr
+
+
+NULLED = [
+    "gateway.replicas",
+    "gateway.ingress",
+    "image.tag",
+    "indexer",
+    "networkPolicy.enabled",
+    "serving.upgrade",
+]
+
+
+@pytest.mark.parametrize("name", NULLED)
+def test_a_value_that_is_taken_away_is_missed_by_name(name: str) -> None:
+    """A null, or `helm upgrade --reuse-values` over a chart that had it not yet: no nil pointer, no zero replicas."""
+    done = run_helm("4.1.4", ["template", "t", str(CHART), "--set", f"{name}=null"])
+    assert done.returncode != 0
+    assert f"missing property '{name.rpartition('.')[2]}'" in done.stderr, done.stderr
+
+
+def test_a_variable_of_ones_own_takes_the_place_of_the_charts() -> None:
+    """Twice the same name is refused by a server-side apply, which Helm 4 makes."""
+    own = ["pod.env[0].name=HOME", "pod.env[0].value=/elsewhere", "pod.env[1].name=OWN", "pod.env[1].value=x"]
+    for pod in pod_specs(render_objects(*(word for setting in own for word in ("--set", setting)))).values():
+        told = [(each["name"], each.get("value")) for each in pod["spec"]["containers"][0]["env"]]
+        assert told.count(("HOME", "/elsewhere")) == 1
+        assert ("OWN", "x") in told
+        assert len({name for name, _ in told}) == len(told)
 
 
 @pytest.mark.parametrize("version", HELM)
@@ -232,6 +305,19 @@ def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 CONTRADICTIONS = {
+    "gateway.service.type=LoadBalancer opens a port without TLS": ["gateway.service.type=LoadBalancer"],
+    "gateway.autoscaling.enabled needs gateway.pod.resources.requests.cpu": [
+        "gateway.autoscaling.enabled=true", "gateway.pod.resources.requests.cpu=null",
+    ],
+    "gateway.drainSeconds=400 takes all of gateway.pod.terminationGracePeriodSeconds=330": ["gateway.drainSeconds=400"],
+    "gateway.pod.resources.requests.memory=8Gi is above its limit 1Gi": ["gateway.pod.resources.requests.memory=8Gi"],
+    "tests.pod.resources.requests.cpu=1500m is above its limit 1": ["tests.pod.resources.requests.cpu=1500m"],
+    "serving.head.pod.volumes holds the name tmp, which is a volume of the chart's own": [
+        "serving.head.pod.volumes[0].name=tmp", "serving.head.pod.volumes[0].emptyDir.medium=Memory",
+    ],
+    "priorityClasses.training=100000 is not below priorityClasses.serving=100000": [
+        "priorityClasses.create=true", "priorityClasses.training=100000",
+    ],
     "gateway.ingress.enabled and gateway.httpRoute.enabled are both true": [
         "gateway.ingress.enabled=true", "gateway.httpRoute.enabled=true",
     ],
@@ -302,6 +388,14 @@ def test_values_that_contradict_each_other_are_refused_with_a_sentence(said: str
         template(*(word for setting in CONTRADICTIONS[said] for word in ("--set", setting)))
     assert said in str(caught.value)
     assert "map[" not in str(caught.value)
+
+
+def test_an_incremental_upgrade_without_the_gateways_pods_is_refused() -> None:
+    words = ["serving.upgrade.strategy=Incremental", "serving.upgrade.gatewayClassName=x"]
+    words.append("serving.upgrade.gatewayUrl=http://{service}-gateway")
+    settings = [word for setting in words for word in ("--set", setting)]
+    with pytest.raises(RuntimeError, match=r"networkPolicy\.servingGateway is empty"):
+        template(*settings, "--set-json", "networkPolicy.servingGateway=[]")
 
 
 def test_all_contradictions_are_told_at_once() -> None:

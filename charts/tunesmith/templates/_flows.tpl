@@ -1,13 +1,22 @@
 {{/* Named flows: each is one rule of a NetworkPolicy. */}}
 
-{{/* (peers, ports): one rule; `key` is from or to. No peers: everybody. */}}
+{{/* (key, peers, ports): one rule; `key` is from or to. Without peers there is none: a rule without peers lets everybody in. */}}
 {{- define "tunesmith.flow" -}}
-- ports: {{- range .ports }}
-    - {port: {{ . }}, protocol: TCP}
-  {{- end }}
-  {{- with .peers }}
-  {{ $.key }}: {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{- if .peers -}}
+- ports: {{- include "tunesmith.flow.ports" .ports | nindent 4 }}
+  {{ .key }}: {{- toYaml .peers | nindent 4 }}
+{{- end -}}
+{{- end -}}
+
+{{/* ports: one rule, for everybody. */}}
+{{- define "tunesmith.flow.anybody" -}}
+- ports: {{- include "tunesmith.flow.ports" . | nindent 4 }}
+{{- end -}}
+
+{{- define "tunesmith.flow.ports" -}}
+{{- range . }}
+- {port: {{ . }}, protocol: TCP}
+{{- end }}
 {{- end -}}
 
 {{- define "tunesmith.flow.dns" -}}

@@ -63,8 +63,14 @@ spec:
       {{- end }}
       securityContext: {{- toYaml $root.Values.securityContext | nindent 8 }}
       env:
-        {{- include "tunesmith.environment" (list $root $own.needs) | nindent 8 }}
-        {{- with concat ($own.env | default list) $pod.env }}{{ toYaml . | nindent 8 }}{{ end }}
+        {{- $given := list }}
+        {{- range $pod.env }}{{ $given = append $given .name }}{{ end }}
+        {{- range concat (include "tunesmith.environment" (list $root $own.needs) | fromYamlArray) ($own.env | default list) }}
+        {{- if not (has .name $given) }}
+        - {{- toYaml . | nindent 10 }}
+        {{- end }}
+        {{- end }}
+        {{- with $pod.env }}{{ toYaml . | nindent 8 }}{{ end }}
       {{- with concat (include "tunesmith.environmentFrom" (list $root $own.needs) | fromYamlArray) $pod.envFrom }}
       envFrom: {{- toYaml . | nindent 8 }}
       {{- end }}

@@ -1,7 +1,7 @@
 {{/* Values that contradict each other: all of them, each with a sentence, at once. */}}
 {{- define "tunesmith.refuse" -}}
 {{- $faults := list -}}
-{{- range $part := list "gateway" "clusters" "tenants" "settings" "cluster" -}}
+{{- range $part := list "gateway" "pods" "clusters" "tenants" "settings" "cluster" -}}
 {{- range regexFindAll "(?m)^- .+$" (include (printf "tunesmith.refuse.%s" $part) $) -1 -}}
 {{- $faults = append $faults (trimPrefix "- " .) -}}
 {{- end -}}
@@ -21,6 +21,15 @@
 {{- end }}
 {{- if and .ingress.enabled (not .ingress.tlsSecret) (not .ingress.plaintext) }}
 - gateway.ingress.tlsSecret is empty, so API keys would travel in clear. Set it, or gateway.ingress.plaintext=true where TLS ends before the Ingress.
+{{- end }}
+{{- if and (ne .service.type "ClusterIP") (not .service.plaintext) }}
+- gateway.service.type={{ .service.type }} opens a port without TLS, so API keys would travel in clear. Use gateway.ingress or gateway.httpRoute, or set gateway.service.plaintext=true where TLS ends at the load balancer.
+{{- end }}
+{{- if and .autoscaling.enabled (not (dig "resources" "requests" "cpu" "" .pod)) }}
+- gateway.autoscaling.enabled needs gateway.pod.resources.requests.cpu: it holds a share of that. Set it.
+{{- end }}
+{{- if ge (int .drainSeconds) (int (dig "terminationGracePeriodSeconds" $.Values.pod.terminationGracePeriodSeconds .pod)) }}
+- gateway.drainSeconds={{ .drainSeconds }} takes all of gateway.pod.terminationGracePeriodSeconds={{ dig "terminationGracePeriodSeconds" $.Values.pod.terminationGracePeriodSeconds .pod }}, so that answers under way are cut off. Lower the first.
 {{- end }}
 {{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}
 - gateway.httpRoute.enabled is true and gateway.httpRoute.parentRefs is empty. Name a Gateway.
@@ -43,6 +52,44 @@
 - indexer.disruptionBudget.maxUnavailable={{ .disruptionBudget.maxUnavailable }} lets all {{ .replicas }} pods go at once. Lower it.
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{- define "tunesmith.refuse.pods" -}}
+{{- if regexMatch "^[0-9]" (include "tunesmith.fullname" .) }}
+- the release {{ .Release.Name }} begins with a digit, and names of Services and Ray clusters must not. Set fullnameOverride.
+{{- end }}
+{{- with .Values }}
+{{- $parts := dict "gateway" .gateway.pod "controller" .controller.pod "indexer" .indexer.pod "migration" .migration.pod
+      "bootstrap" .bootstrap.pod "tests" .tests.pod "training.submitter" .training.submitter.pod
+      "serving.head" .serving.head.pod "training.head" .training.head.pod }}
+{{- range $plane := list "serving" "training" }}
+{{- range $name, $group := (get $.Values $plane).workerGroups }}
+{{- $_ := set $parts (printf "%s.workerGroups.%s" $plane $name) (include "tunesmith.group" (list $ $group) | fromYaml).pod }}
+{{- end }}
+{{- end }}
+{{- range $part, $own := $parts }}
+{{- $pod := mergeOverwrite (deepCopy $.Values.pod) (deepCopy $own) }}
+{{- range $resource, $asked := ($pod.resources | default dict).requests }}
+{{- $most := get ($pod.resources.limits | default dict) $resource }}
+{{- if and $asked $most (gt (include "tunesmith.amount" $asked | float64) (include "tunesmith.amount" $most | float64)) }}
+- {{ $part }}.pod.resources.requests.{{ $resource }}={{ $asked }} is above its limit {{ $most }}. Lower it, or raise the limit.
+{{- end }}
+{{- end }}
+{{- range $pod.volumes }}
+{{- if has .name (list "tmp" "home" "shared-memory" "model-cache" "objects" "config" "templates" "kubernetes-token") }}
+- {{ $part }}.pod.volumes holds the name {{ .name }}, which is a volume of the chart's own. Rename it.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A quantity of Kubernetes as a number. */}}
+{{- define "tunesmith.amount" -}}
+{{- $suffix := regexFind "[A-Za-z]*$" (toString .) -}}
+{{- $times := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18
+      "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
+{{- mulf (trimSuffix $suffix (toString .) | float64) (get $times $suffix) -}}
 {{- end -}}
 
 {{- define "tunesmith.refuse.clusters" -}}
@@ -82,6 +129,14 @@
 {{- if and (eq .upgrade.strategy "Incremental") (not .autoscaler.enabled) }}
 - serving.upgrade.strategy=Incremental needs serving.autoscaler.enabled=true: the new cluster grows as traffic moves.
 {{- end }}
+{{- end }}
+{{- with .Values.priorityClasses }}
+{{- if and .create (ge (int .training) (int .serving)) }}
+- priorityClasses.training={{ int .training }} is not below priorityClasses.serving={{ int .serving }}, so that training would not give way. Lower it.
+{{- end }}
+{{- end }}
+{{- if and (eq .Values.serving.upgrade.strategy "Incremental") .Values.networkPolicy.enabled (not .Values.networkPolicy.servingGateway) }}
+- networkPolicy.servingGateway is empty, and serving.upgrade.strategy=Incremental has requests pass there. Name the pods of the Gateways.
 {{- end }}
 {{- with .Values.ray.faultTolerance }}
 {{- if and .enabled (not .redis) }}
