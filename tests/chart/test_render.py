@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import references
+import yaml
 from kubernetes_schema import VERSIONS, faults, is_builtin
 from rendering import Objects, pod_templates, render_objects
 
-from generate.helm import HELM, run_helm
+from generate.helm import HELM, find_helm, run_helm
 from generate.manifests import CHART, SCENARIOS
+from tunesmith.deploy.helm import Helm, Release
 
 BEYOND_KUBERNETES = {
     "HTTPRoute",
@@ -68,6 +70,15 @@ def test_kinds_that_kubernetes_does_not_know_are_few(objects: Objects) -> None:
 
 def test_references_hold(objects: Objects) -> None:
     assert references.faults(objects) == []
+
+
+@pytest.mark.parametrize("version", HELM)
+def test_what_is_rendered_for_kubectl_tests_nothing_by_itself(version: str) -> None:
+    """Applied without Helm, the pod of `helm test` would begin at once, with the administrator's key."""
+    rendered = Helm(find_helm(version)).render(Release("tunesmith", "tunesmith", CHART))
+    kinds = {document["kind"] for document in yaml.safe_load_all(rendered) if document}
+    assert "Pod" not in kinds
+    assert {"Deployment", "Job", "NetworkPolicy"} <= kinds
 
 
 def test_an_old_kubernetes_is_refused() -> None:

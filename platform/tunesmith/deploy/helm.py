@@ -106,7 +106,8 @@ class Helm:
             ConfigError: a value is wrong; says which.
         """
         apis = [word for api in known for word in ("--api-versions", api)]
-        return _run([str(self.binary), "template", release.name, *release.arguments, *apis])
+        # The pod of `helm test` would run as soon as it is applied.
+        return _run([str(self.binary), "template", release.name, "--skip-tests", *release.arguments, *apis])
 
     def put(self, arguments: Sequence[str], *, context: str | None) -> None:
         """Install or upgrade somebody else's chart, and wait until it is ready.
