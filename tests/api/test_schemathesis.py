@@ -1,7 +1,7 @@
 """Our own OpenAPI document, held against the gateway by schemathesis: with a key, all checks, no operation left out.
 
 `SCHEMATHESIS_EXAMPLES=100` says how many examples each operation gets; a few are enough to see that
-nothing has gone stale.
+nothing has gone stale. `SCHEMATHESIS_PATHS='^/v1/uploads'` takes the operations whose path fits, alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,15 @@ from ..unit.gateway.conftest import Plane
 from .conftest import serving
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "2"))
+PATHS = os.environ.get("SCHEMATHESIS_PATHS")
 CONFIG = Path(__file__).parent / "schemathesis.toml"
+HOOKS = Path(__file__).parent / "schemathesis_hooks.py"
+FILES = {
+    "fine-tune": '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}',
+    "batch": '{"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "tiny-reader"}}',
+    "assistants": "A file that can be attached to a vector store.",
+}
+"""What is there to be named, by purpose."""
 
 
 async def _search(_request: Request) -> JSONResponse:
@@ -75,9 +83,15 @@ def test_the_document_is_true(url: str, database: Database, tmp_path: Path) -> N
     document = httpx.get(f"{url}/v1/openapi.json", headers=dict([key.split(": ", 1)]), trust_env=False)
     assert document.status_code == 200, document.text
     (tmp_path / "openapi.json").write_text(document.text, encoding="utf-8")
+    config = CONFIG.read_text(encoding="utf-8")
+    for purpose, text in FILES.items():
+        form = {"data": {"purpose": purpose}, "files": {"file": ("a.jsonl", text.encode())}}
+        sent = httpx.post(f"{url}/v1/files", headers=dict([key.split(": ", 1)]), trust_env=False, **form)
+        config = config.replace(f"{{{purpose}}}", sent.json()["id"])
+    (tmp_path / "schemathesis.toml").write_text(config, encoding="utf-8")
     command = [
         str(Path(sys.executable).parent / "schemathesis"),
-        f"--config-file={CONFIG}",
+        f"--config-file={tmp_path / 'schemathesis.toml'}",
         "run",
         str(tmp_path / "openapi.json"),
         f"--url={url}",
@@ -85,6 +99,8 @@ def test_the_document_is_true(url: str, database: Database, tmp_path: Path) -> N
         f"--max-examples={EXAMPLES}",
         "--seed=1",
         "--workers=1",
+        *([f"--include-path-regex={PATHS}"] if PATHS else []),
     ]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": str(HOOKS)}
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
     assert ran.returncode == 0, f"{ran.stdout[-60_000:]}\n{ran.stderr[-5_000:]}"

@@ -69,6 +69,27 @@ def _number(text: str) -> float | int:
     return int(number) if number.is_integer() and abs(number) <= _LARGEST_WHOLE else number
 
 
+BLANK = r"\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+"""Control characters and spaces, to stand in the brackets of a pattern that JSON Schema and Python read alike."""
+
+
+def either(one: str, other: str) -> dict[str, Any]:
+    """Say in a JSON schema what a validator checks: that one of two fields is there and not null, and not both.
+
+    Args:
+        one: a field.
+        other: another one.
+
+    Returns:
+        What stands in the schema besides.
+    """
+    there = [
+        {"properties": {name: {"not": {"type": "null"}}, left: {"type": "null"}}, "required": [name]}
+        for name, left in ((one, other), (other, one))
+    ]
+    return {"anyOf": there}
+
+
 def check_fields(
     body: Mapping[str, Any], model: type[Model], *, within: str = "", strict: bool = True
 ) -> Model:

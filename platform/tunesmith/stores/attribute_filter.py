@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,8 @@ _MAX_DEPTH = 8
 _MAX_COMPARISONS = 256
 _MAX_KEY = 64
 """Letters of an attribute's name, here and where attributes are set."""
+_LARGEST = 2**63
+"""Numbers stay below it: Milvus reads whole ones of 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +126,7 @@ def _require_only(given: Mapping[str, Any], fields: tuple[str, ...], where: str)
 
 def _is_value(value: Any) -> bool:
     if isinstance(value, float | int):
-        # Milvus reads whole numbers of 64 bits.
-        return math.isfinite(value) and (isinstance(value, float) or abs(value) < 2**63)
+        return abs(value) < _LARGEST  # which no NaN is
     return isinstance(value, str)
 
 
@@ -138,3 +138,37 @@ def _num_comparisons(given: AttributeFilter) -> int:
 
 def _fault(where: str, what: str) -> ConfigError:
     return ConfigError(f"Invalid value for '{where}': it {what}.", param=where, code="invalid_value")
+
+
+def filter_schema(itself: Mapping[str, Any]) -> dict[str, Any]:
+    """Say as a JSON schema what `parse_filter` reads; how deep and how much at once has no words there.
+
+    Args:
+        itself: a reference to this schema, for the filters that a compound holds.
+
+    Returns:
+        The schema.
+    """
+    number = {"type": "number", "exclusiveMinimum": -_LARGEST, "exclusiveMaximum": _LARGEST}
+    text, flag = {"type": "string"}, {"type": "boolean"}
+    key = {"type": "string", "minLength": 1, "maxLength": _MAX_KEY}
+    some = {"type": "array", "items": {"anyOf": [text, number, flag]}, "maxItems": _MAX_COMPARISONS}
+    return {
+        "description": f"At most {_MAX_DEPTH} deep, with at most {_MAX_COMPARISONS} comparisons.",
+        "anyOf": [
+            _closed(_EQUAL, key=key, value={"anyOf": [text, number, flag]}),
+            _closed(_ORDERED, key=key, value={"anyOf": [text, number]}),
+            _closed(_LISTED, key=key, value=some),
+            _closed(_JOINED, filters={"type": "array", "items": dict(itself), "minItems": 1}),
+        ],
+    }
+
+
+def _closed(types: tuple[str, ...], **fields: Any) -> dict[str, Any]:
+    properties = {"type": {"type": "string", "enum": list(types)}, **fields}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

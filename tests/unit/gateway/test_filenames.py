@@ -24,7 +24,9 @@ def test_what_is_kept_is_a_name(sent: str, kept: str) -> None:
     assert clean_filename(sent) == kept
 
 
-@pytest.mark.parametrize("sent", ["", " ", ".", "..", "/", "../..", "\r\n", "x" * 256])
+@pytest.mark.parametrize(
+    "sent", ["", " ", ".", "..", "/", "../..", "\r\n", "...", "\u3000", "a/.\x00./", "x" * 256]
+)
 def test_what_is_no_name_is_refused(sent: str) -> None:
     with pytest.raises(ValueError, match=r"must be the name of a file|at most 255"):
         clean_filename(sent)

@@ -175,17 +175,18 @@ def _query_parameters(model: type[BaseModel] | None) -> Iterator[Schema]:
 
 def _body(said: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     if isinstance(said.body, type):
-        schema: Schema = ref(_add_model(said.body, schemas, nulls=said.nulls))
+        schema: Schema = ref(_add_model(said.body, schemas, said))
     else:
         schema = said.body or {}
     return {"required": True, "content": {said.body_type: {"schema": schema}}}
 
 
-def _add_model(model: type[BaseModel], schemas: dict[str, Any], *, nulls: bool) -> str:
+def _add_model(model: type[BaseModel], schemas: dict[str, Any], said: Operation) -> str:
     schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     for name, nested in schema.pop("$defs", {}).items():
         assert schemas.setdefault(name, nested) == nested, f"two models are called {name}"
-    if nulls:
+    schema["properties"] |= said.fields
+    if said.nulls:
         schema["properties"] = {
             name: field if name in schema["required"] else _with_null(field)
             for name, field in schema["properties"].items()

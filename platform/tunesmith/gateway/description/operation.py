@@ -142,6 +142,7 @@ class Operation:
         answer_type: media type of that body.
         events: whether it may come as server-sent events.
         body: what it takes, as a model or a schema.
+        fields: schemas of fields of that model which say more than the model's own, by name.
         body_type: media type of what it takes.
         nulls: whether a field that is null is one that was left out.
         query: the model of its query.
@@ -157,6 +158,7 @@ class Operation:
     answer_type: str = "application/json"
     events: bool = False
     body: type[BaseModel] | Schema | None = None
+    fields: Mapping[str, Schema] = field(default_factory=dict)
     body_type: str = "application/json"
     nulls: bool = False
     query: type[BaseModel] | None = None

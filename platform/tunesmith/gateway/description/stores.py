@@ -32,6 +32,7 @@ from tunesmith.gateway.vector_stores.request import (
     StorePageFields,
     StoreUpdateFields,
 )
+from tunesmith.stores.attribute_filter import filter_schema
 
 _STORES = "/v1/vector_stores"
 _STORE_PATH = f"{_STORES}/{{store_id}}"
@@ -104,6 +105,7 @@ STORE_SCHEMAS: Mapping[str, Schema] = {
     "VectorStore": _STORE,
     "VectorStoreFile": _FILE,
     "VectorStoreFileBatch": _BATCH,
+    "AttributeFilter": filter_schema(ref("AttributeFilter")),
 }
 """By name."""
 STORE_OPERATIONS: Mapping[str, Operation] = {
@@ -119,7 +121,11 @@ STORE_OPERATIONS: Mapping[str, Operation] = {
     ),
     f"DELETE {_STORE_PATH}": Operation(summary="Delete a store", answer=deleted("vector_store.deleted")),
     f"POST {_STORE_PATH}/search": Operation(
-        summary="Search a store", body=SearchFields, answer=_FOUND, refusals=(504,)
+        summary="Search a store",
+        body=SearchFields,
+        fields={"filters": nullable(ref("AttributeFilter"))},
+        answer=_FOUND,
+        refusals=(504,),
     ),
     f"POST {_FILES}": Operation(
         summary="Have a file indexed", body=FileFields, answer=ref("VectorStoreFile"), refusals=(409,)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Annotated
 from urllib.parse import quote
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from tunesmith.gateway.body import BLANK
+
 _MOST_CHARACTERS = 255
+_HAS_A_NAME = rf"[^./\\{BLANK}][^/\\]*[/\\]*$"
+"""Something else than dots and blanks stands in the last part of a path."""
 
 
 def clean_filename(name: str) -> str:
@@ -21,21 +26,20 @@ def clean_filename(name: str) -> str:
         Its last part, without control characters and outer spaces.
 
     Raises:
-        ValueError: nothing is left, or more than 255 characters.
+        ValueError: nothing is left, or it has more than 255 characters.
     """
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    clean = "".join(sign for sign in last if unicodedata.category(sign) not in ("Cc", "Cs")).strip()
-    if clean in ("", ".", ".."):
+    if len(name) > _MOST_CHARACTERS:
+        raise ValueError(f"has {len(name)} characters, at most {_MOST_CHARACTERS} are taken")
+    if not re.search(_HAS_A_NAME, name):
         raise ValueError("must be the name of a file, such as examples.jsonl")
-    if len(clean) > _MOST_CHARACTERS:
-        raise ValueError(f"has {len(clean)} characters, at most {_MOST_CHARACTERS} are taken")
-    return clean
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return "".join(sign for sign in last if unicodedata.category(sign) not in ("Cc", "Cs")).strip()
 
 
 Filename = Annotated[
     str,
     AfterValidator(clean_filename),
-    WithJsonSchema({"type": "string", "minLength": 1}),
+    WithJsonSchema({"type": "string", "maxLength": _MOST_CHARACTERS, "pattern": _HAS_A_NAME}),
 ]
 """A field of a request that is the name of a file."""
 

@@ -37,7 +37,7 @@ class CompleteFields(BaseModel):
     model_config = ConfigDict(extra="forbid")
     part_ids: list[str] = Field(max_length=_MOST_PARTS)
     """Ids of the parts, in order."""
-    md5: str | None = None
+    md5: str | None = Field(None, pattern=r"^[0-9a-fA-F]{32}$")
     """What the whole must amount to, in hex."""
 
 

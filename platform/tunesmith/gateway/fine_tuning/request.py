@@ -17,7 +17,7 @@ import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from tunesmith.config.recipe import load_recipe
 from tunesmith.config.serve import EngineConfig
@@ -66,6 +66,8 @@ _OPEN = frozenset(
 _DEFAULT_SUFFIX = "tuned"
 _RECIPE = re.compile(r"^[a-z0-9-]+/[a-z0-9-]+$")
 
+_SET_SCHEMA = {"type": "object", "propertyNames": {"enum": sorted(_OPEN)}}
+
 _OBJECTIVES = {"supervised": "sft", "dpo": "dpo"}
 
 Auto = Literal["auto"]
@@ -106,10 +108,47 @@ class DpoPart(BaseModel):
     """Of this method."""
 
 
+_METHOD_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {
+            "properties": {
+                "type": {"type": "string", "enum": [served]},
+                **{
+                    other: {"type": "null"}
+                    for other in ("supervised", "dpo", "reinforcement")
+                    if other != served
+                },
+            }
+        }
+        for served in _OBJECTIVES
+    ]
+}
+"""Settings are those of the type, and there is a trainer for it."""
+_REQUEST_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"properties": {"hyperparameters": {"type": "null"}}},
+        {
+            "properties": {
+                "method": {
+                    "anyOf": [
+                        {"type": "null"},
+                        {
+                            "type": "object",
+                            "properties": {"type": {"type": "string", "enum": ["supervised"]}},
+                        },
+                    ]
+                }
+            }
+        },
+    ]
+}
+"""The older place of hyperparameters is that of supervised ones."""
+
+
 class MethodFields(BaseModel):
     """How to train."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_METHOD_SCHEMA)
     type: Literal["supervised", "dpo", "reinforcement"]
     """What the data holds: conversations, pairs of answers, or (which has no trainer) prompts with a grader."""
     supervised: SupervisedPart | None = None
@@ -124,16 +163,16 @@ class Extension(BaseModel):
     """What this platform takes beyond the API, in `extra_body={"tunesmith": {...}}`."""
 
     model_config = ConfigDict(extra="forbid")
-    recipe: str | None = None
+    recipe: str | None = Field(None, json_schema_extra={"pattern": _RECIPE.pattern})
     """A shipped recipe, by name."""
-    set: dict[str, Any] = {}
+    set: Annotated[dict[str, Any], WithJsonSchema(_SET_SCHEMA)] = {}
     """Fields of the recipe: `{"method.rank": 8, "zero_stage": 3}`."""
 
 
 class FineTuningFields(BaseModel):
     """A request for a job."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_REQUEST_SCHEMA)
     model: str = Field(min_length=1)
     """The base, or a version that training goes on from."""
     training_file: str = Field(min_length=1)
@@ -148,7 +187,7 @@ class FineTuningFields(BaseModel):
     """How to train."""
     hyperparameters: Hyperparameters | None = None
     """The older place of `method.supervised.hyperparameters`."""
-    integrations: list[dict[str, Any]] | None = Field(None, max_length=5)
+    integrations: list[dict[str, Any]] | None = Field(None, json_schema_extra={"maxItems": 0})
     """Refused: nothing is sent elsewhere."""
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None = (
         Field(None, max_length=16)
@@ -208,12 +247,12 @@ def refuse_what_is_not_there(fields: FineTuningFields) -> None:
         ConfigError: names the field and the way out.
     """
     kind = method_type(fields)
-    other = "supervised" if kind == "dpo" else "dpo"
-    if fields.method and getattr(fields.method, other):
-        raise ConfigError(
-            f"method.{other} has settings, and method.type is '{kind}'. Leave method.{other} out, or set the type.",
-            param=f"method.{other}",
-        )
+    for other in {"supervised", "dpo", "reinforcement"} - {kind}:
+        if getattr(fields.method, other, None) is not None:
+            raise ConfigError(
+                f"method.{other} has settings, and method.type is '{kind}'. Leave method.{other} out, or set the type.",
+                param=f"method.{other}",
+            )
     if kind == "dpo" and fields.hyperparameters:
         raise ConfigError(
             "hyperparameters is the older place of those of supervised fine-tuning. Use method.dpo.hyperparameters.",

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.concurrency import run_in_threadpool
 
 from tunesmith.gateway.auth import Authenticator
-from tunesmith.gateway.body import check_fields, read_object
+from tunesmith.gateway.body import check_fields, either, read_object
 from tunesmith.gateway.organisation.keys import AccountKeyFields, make_project_key
 from tunesmith.gateway.organisation.shared import (
     AdminPageFields,
@@ -63,7 +63,7 @@ class UserListFields(AdminPageFields):
 class MemberFields(BaseModel):
     """Who shall join a project: `user_id`, or `email`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=either("user_id", "email"))
     user_id: str | None = Field(None, min_length=1)
     """A user of the organisation."""
     email: str | None = Field(None, min_length=1)

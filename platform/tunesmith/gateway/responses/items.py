@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunesmith.errors import ConfigError
+from tunesmith.errors import ConfigError, NotFoundError
 from tunesmith.gateway.body import check_fields
 
 Item = dict[str, Any]
@@ -102,6 +102,7 @@ def read_items(given: str | Sequence[Mapping[str, Any]], *, find: FindItem) -> l
 
     Raises:
         ConfigError: names the first item at fault.
+        NotFoundError: an `item_reference` names nothing that is kept.
     """
     if isinstance(given, str):
         given = [{"role": "user", "content": given}]
@@ -137,7 +138,7 @@ def _fields(checked: FunctionCallFields | FunctionOutputFields, prefix: str) -> 
 def _referred(item: Mapping[str, Any], place: str, find: FindItem) -> Item:
     found = find(str(item.get("id")))
     if found is None:
-        raise ConfigError(
+        raise NotFoundError(
             f"Item with id '{item.get('id')}' not found. What store=false answered is not kept: send the item itself.",
             param=f"{place}.id",
             code="item_not_found",

@@ -9,7 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSc
 
 from tunesmith.errors import ConfigError, PlatformError
 from tunesmith.gateway.responses.items import to_messages
-from tunesmith.gateway.responses.schemas import INPUT_SCHEMA, TOOL_CHOICE_SCHEMA, TOOLS_SCHEMA
+from tunesmith.gateway.responses.schemas import (
+    FORMAT_SCHEMA,
+    INPUT_SCHEMA,
+    REQUEST_SCHEMA,
+    TOOL_CHOICE_SCHEMA,
+    TOOLS_SCHEMA,
+)
 from tunesmith.gateway.served import Unserved
 
 SEARCH_RESULTS = "file_search_call.results"
@@ -52,7 +58,7 @@ _CHAT_NAMES = {
 class TextFormat(BaseModel):
     """What the answer's text must look like."""
 
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(extra="ignore", populate_by_name=True, json_schema_extra=FORMAT_SCHEMA)
     type: Literal["text", "json_object", "json_schema"] = "text"
     """Free text, any JSON object, or JSON of one schema."""
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
@@ -91,7 +97,7 @@ Metadata = dict[
 class ResponseFields(BaseModel):
     """A request; a field that is not here is refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=REQUEST_SCHEMA)
     model: str = Field(min_length=1)
     """Base, version or alias."""
     input: Annotated[str | list[dict[str, Any]], WithJsonSchema(INPUT_SCHEMA)] = Field(min_length=1)

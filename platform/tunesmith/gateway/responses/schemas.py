@@ -17,7 +17,7 @@ def _one(word: str) -> dict[str, Any]:
     return {"type": "string", "enum": [word]}
 
 
-_PART = _object({"type": {"type": "string", "enum": ["input_text", "output_text", "text"]}, "text": _TEXT})
+_PART = _object({"type": {"type": "string", "enum": ["input_text", "output_text"]}, "text": _TEXT})
 _ITEM = {
     "anyOf": [
         _object(
@@ -55,3 +55,45 @@ TOOL_CHOICE_SCHEMA: dict[str, Any] = {
     ]
 }
 """What must be called."""
+_HAS_A_FUNCTION = {
+    "type": "array",
+    "contains": {"properties": {"type": _one("function")}, "required": ["type"]},
+}
+REQUEST_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {
+            "properties": {
+                "tool_choice": {
+                    "anyOf": [
+                        {"type": "string", "enum": ["none", "auto"]},
+                        _object({"type": _one("file_search")}),
+                        {"type": "null"},
+                    ]
+                }
+            }
+        },
+        {
+            "properties": {
+                "tool_choice": {"type": "string", "enum": ["required"]},
+                "tools": {"type": "array", "minItems": 1},
+            },
+            "required": ["tools"],
+        },
+        {"properties": {"tools": _HAS_A_FUNCTION}, "required": ["tools"]},
+    ]
+}
+"""What must be called is there to be called."""
+FORMAT_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"properties": {"type": {"type": "string", "enum": ["text", "json_object"]}}},
+        {
+            "properties": {
+                "type": _one("json_schema"),
+                "name": {"type": "string"},
+                "schema": {"type": "object"},
+            },
+            "required": ["type", "name", "schema"],
+        },
+    ]
+}
+"""A schema has a name, and both are there where JSON of one schema is asked for."""

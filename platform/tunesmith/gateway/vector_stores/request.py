@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
+from tunesmith.gateway.body import BLANK, either
 from tunesmith.gateway.paging import PageFields
 from tunesmith.gateway.retrieval import RankingOptions
 from tunesmith.stores.attribute_filter import parse_filter
@@ -13,6 +23,10 @@ from tunesmith.stores.store_files import Attachment, FileStatus
 
 MAX_FILES_OF_A_NEW_STORE = 500
 MAX_FILES_OF_A_BATCH = 2000
+_MOST_QUERIES = 16
+_SOMETHING = rf"[^{BLANK}]"
+_TEXT = {"type": "string", "pattern": _SOMETHING}
+_QUERY = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": _MOST_QUERIES}]}
 
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
@@ -138,7 +152,7 @@ class AttributeFields(BaseModel):
 class BatchFields(BaseModel):
     """Files that shall be searchable, together."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=either("file_ids", "files"))
     file_ids: list[str] | None = Field(None, min_length=1, max_length=MAX_FILES_OF_A_BATCH)
     """The files, with the same attributes and strategy."""
     files: list[FileFields] | None = Field(None, min_length=1, max_length=MAX_FILES_OF_A_BATCH)
@@ -165,7 +179,7 @@ class SearchFields(BaseModel):
     """What to look for."""
 
     model_config = ConfigDict(extra="forbid")
-    query: str | list[str] = Field(min_length=1)
+    query: Annotated[str | list[str], WithJsonSchema(_QUERY)]
     """One question or several."""
     max_num_results: int = Field(10, ge=1, le=50)
     """Most hits."""
@@ -187,8 +201,8 @@ class SearchFields(BaseModel):
     @classmethod
     def _says_something(cls, query: str | list[str]) -> str | list[str]:
         texts = [query] if isinstance(query, str) else query
-        if len(texts) > 16 or not all(text.strip() for text in texts):
-            raise ValueError("must be a text, or a list of 1 to 16 texts, none of them empty")
+        if not 0 < len(texts) <= _MOST_QUERIES or not all(re.search(_SOMETHING, text) for text in texts):
+            raise ValueError(f"must be a text, or a list of 1 to {_MOST_QUERIES} texts, none of them empty")
         return query
 
     @property
