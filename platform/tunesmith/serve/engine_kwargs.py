@@ -41,6 +41,8 @@ def engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
         kwargs["otlp_traces_endpoint"] = endpoint
     if engine.tool_call_parser:
         kwargs |= {"enable_auto_tool_choice": True, "tool_call_parser": engine.tool_call_parser}
+    if engine.reasoning_parser:
+        kwargs["reasoning_parser"] = engine.reasoning_parser
     if gpu:
         return {
             **kwargs,

@@ -12,9 +12,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tunesmith.errors import PlatformError
+from tunesmith.errors import ConfigError, PlatformError
 
 _EVENT = b'data: {"error"'
+_NEEDS_A_PARSER = "--tool-call-parser"
+_NO_PARSER = (
+    "The engine has no parser for the calls that this model writes, and tools need one unless tool_choice is 'none'. Start "
+    "the platform with engine.tool_call_parser, the name of vLLM's parser that fits the model (hermes, llama3_json, "
+    "mistral, ...), or send tool_choice='none'."
+)
 _INSIDE = re.compile(r" \(parameter=.*\)$| Valid aliases: .*$", re.DOTALL)
 
 
@@ -57,6 +63,9 @@ def engine_error_body(fault: Mapping[str, Any], *, status: int) -> dict[str, Any
     if status >= 500:
         message = "The engine failed on this request. Try again; the replica's log holds the reason."
         return {"error": {"message": message, "type": "server_error", "param": None, "code": None}}
+    if _NEEDS_A_PARSER in str(fault.get("message")):  # a flag of vLLM, which nobody here can set
+        refused = ConfigError(_NO_PARSER, param="tool_choice", code="unsupported_parameter")
+        return platform_error_body(refused)
     # vLLM adds its own names of the value at fault, and of the models that this replica has loaded.
     message = _INSIDE.sub("", str(fault.get("message") or "The request was refused."))
     param = fault.get("param")

@@ -18,6 +18,8 @@ from ray.serve.llm.deployment import LLMServer
 from ray.serve.llm.openai_api_models import ChatCompletionRequest
 from vllm.lora.request import LoRARequest
 from vllm.lora.resolver import LoRAResolver, LoRAResolverRegistry
+from vllm.reasoning import ReasoningParserManager
+from vllm.tool_parsers import ToolParserManager
 
 from tunesmith.errors import PlatformError
 from tunesmith.serve.adapters import RegisteredAdapters
@@ -36,6 +38,7 @@ from tunesmith.serve.openai_errors import (
     validation_error_response,
 )
 from tunesmith.serve.options import EngineOptions
+from tunesmith.serve.parser_names import check_parser_names
 from tunesmith.stores.version_folders import VersionFolders
 
 ROUTES = frozenset(
@@ -74,7 +77,15 @@ class VllmServer:
 
         Returns:
             The running server.
+
+        Raises:
+            ConfigError: vLLM has no parser of the name that is configured.
         """
+        check_parser_names(
+            options.engine,
+            tool_call=ToolParserManager.list_registered(),
+            reasoning=ReasoningParserManager.list_registered(),
+        )
         if options.version:
             await asyncio.to_thread(VersionFolders(options.home).find, options.version)
         else:

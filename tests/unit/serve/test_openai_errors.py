@@ -109,6 +109,20 @@ def test_too_long_prompt_has_its_code() -> None:
     assert body["error"]["code"] == "context_length_exceeded"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
+        'tool_choice="required" requires --tool-call-parser to be set',
+    ],
+)
+def test_tools_without_a_parser_are_told_of_our_own_knob(message: str) -> None:
+    error = engine_error_body({"message": message, "param": None, "code": 400}, status=400)["error"]
+    assert "engine.tool_call_parser" in error["message"]
+    assert "--" not in error["message"]
+    assert (error["param"], error["code"]) == ("tool_choice", "unsupported_parameter")
+
+
 def test_validation_error_names_the_field_alone() -> None:
     class Body(BaseModel):
         stop: str | list[str]
