@@ -44,8 +44,8 @@ class EngineConfig(StrictModel):
     """vLLM's parser for the tool calls that this model writes (`hermes`, `llama3_json`, `mistral`, ...). Unset: tools
     get a 400, unless `tool_choice` is `none`."""
     reasoning_parser: str | None = None
-    """vLLM's parser for the reasoning that this model writes before its answer (`qwen3`, `deepseek_r1`, ...), which then
-    stands beside the answer. Unset: it is part of it."""
+    """vLLM's parser for the reasoning that this model writes before its answer (`qwen3`, `deepseek_r1`, ...), which
+    then stands beside the answer. Unset: it is part of it."""
     num_threads: int = Field(1, ge=1)
     """CPU threads of the engine; one core is left to training on a two-core machine."""
 
@@ -149,6 +149,9 @@ class ServingConfig(StrictModel):
     idle_seconds: float | None = Field(None, ge=20)
     """A base that nobody has asked for so long goes to sleep; in a cluster, a fine-tuned whole model. Unset: none
     does while there is room."""
+    check_memory: bool = True
+    """On one machine: a base that is asked for comes into memory only where what its engine takes is free, as far as
+    its files and `engine.kv_cache_gib` tell. Off: `max_awake` alone bounds how many do."""
     on_the_way: Literal["wait", "refuse"] = "wait"
     """A request for a base that sleeps or starts wakes it and waits, or gets 503 with `Retry-After` at once."""
     wait_seconds: float = Field(120, gt=0)

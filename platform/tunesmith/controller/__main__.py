@@ -28,6 +28,7 @@ from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController
 from tunesmith.controller.local_bases import LocalBases
 from tunesmith.controller.loop import Controller
+from tunesmith.controller.memory import free_bytes
 from tunesmith.controller.plan import plan_parts
 from tunesmith.controller.probes import answers_http
 from tunesmith.controller.proving import ProvingEngines
@@ -192,14 +193,16 @@ def _applications(platform: RunningPlatform, database: Database) -> Applications
         trust_env=False,
     )
     proxy = httpx.Client(base_url=platform.serve_url, timeout=5, trust_env=False)
+    config = ServeConfig.model_validate(platform.config)
     bases = LocalBases(
-        ServeConfig.model_validate(platform.config),
+        config,
         home=Home(platform.home),
         milvus_uri=platform.milvus_uri,
         http_port=platform.ports["serve"],
         states=BaseStates(database),
         versions=lambda: whole_models(database),
         routes=lambda: _routes(proxy),
+        free=free_bytes if config.serving.check_memory else None,
     )
     return Applications(dashboard, wanted=bases, serves=answers_http(f"{platform.serve_url}/-/healthz"))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tunesmith.stores.bases import AWAKE, BaseState, BaseStates, State
 from tunesmith.stores.state_file import Condition
@@ -40,6 +41,8 @@ def choose(
     idle_seconds: float | None,
     leaving: int = 0,
     lasting: Collection[str] = (),
+    needs: Mapping[str, int] | None = None,
+    free: int | None = None,
 ) -> Choice:
     """Choose who sleeps and who wakes.
 
@@ -49,6 +52,8 @@ def choose(
         wanted, and there is none         the idle base that was asked for longest ago sleeps; what wakes waits until
                                           it has left: two are never in the place of one
         wanted, and all are in use        waits
+        wanted, and memory is short       waits, in nobody's way who fits; the idle bases sleep, one after the other,
+                                          where it fits in the place of them all
 
     Args:
         bases: all bases that were asked for.
@@ -57,10 +62,13 @@ def choose(
         idle_seconds: a base idle for so long sleeps; None: none does while there is room.
         leaving: bases that sleep and still hold memory.
         lasting: bases that are started again when they fail, asked for or not.
+        needs: bytes that the engine of a base takes; what is not here takes none.
+        free: bytes that no process holds and no base that starts will; None: memory is no matter.
 
     Returns:
         What shall change.
     """
+    needs = needs or {}
 
     def unasked(base: BaseState) -> float:
         return now - base.asked_at
@@ -76,10 +84,39 @@ def choose(
         if (base.state == "ready" and idle_seconds is not None and unasked(base) > idle_seconds)
         or (base.state == "failed" and base.model not in lasting)
     ]
-    lacking = len(wanted) - (max_awake - len(awake) + len(done))
-    evicted = [base for base in idle if base not in done][: max(0, lacking)]
+    staying = [base for base in idle if base not in done]
+    fitting, free = _fitting(wanted, needs, free)
+    lacking = len(fitting) - (max_awake - len(awake) + len(done))
+    short = next((base for base in wanted if base not in fitting), None)
+    if short and free is not None and not leaving and not done:
+        gained = sum(needs.get(base.model, 0) for base in staying)
+        lacking = max(lacking, 1 if needs.get(short.model, 0) <= free + gained else 0)
     room = max_awake - len(awake) - leaving
-    return Choice((*forgotten, *done, *evicted), tuple(wanted[: max(0, room)]))
+    return Choice((*forgotten, *done, *staying[: max(0, lacking)]), tuple(fitting[: max(0, room)]))
+
+
+def _fitting(
+    wanted: Sequence[BaseState], needs: Mapping[str, int], free: int | None
+) -> tuple[list[BaseState], int | None]:
+    """The bases for which there is memory, side by side, and what is left of it."""
+    if free is None:
+        return list(wanted), None
+    fitting = []
+    for base in wanted:
+        if needs.get(base.model, 0) <= free:
+            fitting.append(base)
+            free -= needs.get(base.model, 0)
+    return fitting, free
+
+
+class Memory(Protocol):
+    """The memory that engines share."""
+
+    def needs(self, model: str) -> int:
+        """About how many bytes the engine of a base takes."""
+
+    def free(self) -> int:
+        """Bytes that can be had now."""
 
 
 class Roster:
@@ -91,6 +128,8 @@ class Roster:
 
     def __init__(self, states: BaseStates) -> None:
         self._states = states
+        self._short: set[str] = set()
+        """Wanted bases of which it has been said that there is not memory enough."""
 
     def begin(self, awake: Sequence[str], asleep: Sequence[str] = (), *, fresh: bool) -> None:
         """Give bases their rows.
@@ -117,6 +156,7 @@ class Roster:
         max_awake: int,
         idle_seconds: float | None,
         lasting: Collection[str] = (),
+        memory: Memory | None = None,
     ) -> set[str]:
         """Let sleep and wake what shall.
 
@@ -127,6 +167,7 @@ class Roster:
             max_awake: most bases in memory at once.
             idle_seconds: see `choose`.
             lasting: see `choose`.
+            memory: what the engines must fit into; None: somebody else sees to that.
 
         Returns:
             The bases that shall be in memory.
@@ -136,6 +177,7 @@ class Roster:
         """
         bases = [base for base in self._states.all() if base.model in known or self._forget(base)]
         awake = {base.model for base in bases if base.state in AWAKE}
+        needs, free = self._measure(bases, memory) if memory else ({}, None)
         choice = choose(
             bases,
             now=time.time(),
@@ -143,6 +185,8 @@ class Roster:
             idle_seconds=idle_seconds,
             leaving=len(set(engines) - set(map(engine_of, awake))),
             lasting=lasting,
+            needs=needs,
+            free=free,
         )
         for base in choice.sleep:
             if self._states.let_sleep(base):
@@ -153,6 +197,26 @@ class Roster:
             self._states.tell(base.model, "starting")
             awake.add(base.model)
         return awake
+
+    def _measure(self, bases: Sequence[BaseState], memory: Memory) -> tuple[dict[str, int], int | None]:
+        """What each base needs, and what is free; nothing is looked at while nobody wants to wake."""
+        wanted = {base.model for base in bases if base.state == "wanted"}
+        self._short &= wanted
+        if not wanted:
+            return {}, None
+        needs = {base.model: memory.needs(base.model) for base in bases if base.state != "asleep"}
+        free = memory.free() - sum(needs[base.model] for base in bases if base.state == "starting")
+        for model in sorted(wanted - self._short):
+            if needs[model] > free:
+                self._short.add(model)
+                LOG.warning(
+                    "%s waits for memory: its engine takes about %.1f GiB, and %.1f GiB are free. Free some, serve it "
+                    "with a smaller engine.kv_cache_gib, or set serving.check_memory=false.",
+                    model,
+                    needs[model] / 2**30,
+                    max(0, free) / 2**30,
+                )
+        return needs, free
 
     def awake(self) -> list[BaseState]:
         """The bases that are in memory, or on their way."""

@@ -9,6 +9,7 @@ from typing import Any
 from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.awake import Roster
+from tunesmith.controller.memory import EngineMemory
 from tunesmith.records import ModelVersion
 from tunesmith.serve.applications import ANSWER, EMBED, Hosted, engine_name, is_engine, serve_applications
 from tunesmith.stores.bases import BaseStates
@@ -26,6 +27,7 @@ class LocalBases:
         states: where gateways ask for bases.
         versions: all versions that are whole models, hidden ones too: they are proved here.
         routes: what Serve's proxy routes to.
+        free: bytes of memory that can be had on this machine; None: that is not looked at.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class LocalBases:
         states: BaseStates,
         versions: Callable[[], Sequence[ModelVersion]],
         routes: Callable[[], Collection[str]],
+        free: Callable[[], int] | None = None,
     ) -> None:
         self._config = config
         self._home = home
@@ -46,6 +49,7 @@ class LocalBases:
         self._roster = Roster(states)
         self._versions = versions
         self._routes = routes
+        self._free = free
         self._configured = {base.model: Hosted.configured(base) for base in config.served_bases}
         self._away: set[str] = set()
         """Configured bases that sleep, or have slept and are not back yet."""
@@ -80,6 +84,7 @@ class LocalBases:
             max_awake=self._config.max_awake,
             idle_seconds=self._config.serving.idle_seconds,
             lasting=self._configured,
+            memory=EngineMemory(known, engine=self._config.engine, free=self._free) if self._free else None,
         )
         self._away |= self._configured.keys() - awake
         return serve_applications(

@@ -154,8 +154,9 @@ class Bases:
                 state = await asyncio.shield(self._look(base))
         except TimeoutError as error:
             raise WakingError(
-                f"{base} was not ready within {self._config.wait_seconds:g} s: it is being started, or every place in "
-                "memory is in use (serving.max_awake). Try again.",
+                f"{base} was not ready within {self._config.wait_seconds:g} s: it is being started, every place in "
+                "memory is in use (serving.max_awake), or too little memory is free, which the controller's log says. "
+                "Try again.",
                 param="model",
             ) from error
         finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from transformers import AutoConfig
+
 from tunesmith.serve.model_limits import ModelLimits
 from tunesmith.serve.options import EngineOptions
 from tunesmith.telemetry.collector import collector_endpoint
@@ -21,7 +23,7 @@ def engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
         vLLM's arguments by their Python names; `--max-num-seqs` is `max_num_seqs`.
     """
     engine = options.engine
-    limits = ModelLimits.read(options)
+    limits = ModelLimits.of(AutoConfig.from_pretrained(options.source), engine)
     kwargs: dict[str, Any] = {
         "max_model_len": limits.max_model_len,
         "max_num_seqs": engine.max_num_seqs,

@@ -1,14 +1,11 @@
-"""What a model's own configuration says about how much of it can be served."""
+"""What a model's own configuration says about how much of it can be served. Loads no engine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import AutoConfig
-
 from tunesmith.config.serve import EngineConfig
-from tunesmith.serve.options import EngineOptions
 
 _BLOCK_TOKENS = 128
 """Tokens of a block of the KV cache on CPU."""
@@ -27,18 +24,6 @@ class ModelLimits:
     kv_cache_bytes: int
 
     @classmethod
-    def read(cls, options: EngineOptions) -> ModelLimits:
-        """Read a model's configuration.
-
-        Args:
-            options: the model and what is asked of it.
-
-        Returns:
-            What is asked, cut down to what the model has and needs.
-        """
-        return cls.of(AutoConfig.from_pretrained(options.source), options.engine)
-
-    @classmethod
     def of(cls, model: Any, engine: EngineConfig) -> ModelLimits:
         """Bound the knobs by the model.
 
@@ -47,7 +32,7 @@ class ModelLimits:
             engine: the knobs.
 
         Returns:
-            The limits.
+            What is asked, cut down to what the model has and needs.
         """
         context = getattr(model, "max_position_embeddings", None) or engine.max_model_len
         length = min(engine.max_model_len, context)
@@ -57,10 +42,16 @@ class ModelLimits:
         return cls(length, min(wanted, _whole_cache(model, engine, length) or wanted))
 
 
+def _even_share(model: Any) -> int | None:
+    """The width of a head where a configuration leaves it out: transformers fills it in so."""
+    hidden, heads = getattr(model, "hidden_size", None), getattr(model, "num_attention_heads", None)
+    return hidden // heads if hidden and heads else None
+
+
 def _whole_cache(model: Any, engine: EngineConfig, length: int) -> int | None:
     heads = getattr(model, "num_key_value_heads", None)
     layers = getattr(model, "num_hidden_layers", None)
-    width = getattr(model, "head_dim", None)
+    width = getattr(model, "head_dim", None) or _even_share(model)
     if not (heads and layers and width):
         return None
     blocks = engine.max_num_seqs * (length // _BLOCK_TOKENS + 1) + 1

@@ -8,7 +8,9 @@ from tunesmith.config.serve import EngineConfig
 from tunesmith.errors import ConfigError
 
 
-def check_parser_names(engine: EngineConfig, *, tool_call: Collection[str], reasoning: Collection[str]) -> None:
+def check_parser_names(
+    engine: EngineConfig, *, tool_call: Collection[str], reasoning: Collection[str]
+) -> None:
     """Refuse a parser that vLLM does not have, before a model is loaded for it.
 
     Args:
@@ -25,6 +27,6 @@ def check_parser_names(engine: EngineConfig, *, tool_call: Collection[str], reas
     ):
         if name is not None and name not in known:
             raise ConfigError(
-                f"engine.{knob}={name} is no parser of the vLLM that is installed. There are {', '.join(sorted(known))}.",
+                f"engine.{knob}={name} is no parser of the installed vLLM. There are {', '.join(sorted(known))}.",
                 param=f"engine.{knob}",
             )

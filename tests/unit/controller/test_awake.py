@@ -63,3 +63,34 @@ def test_a_request_that_was_given_up_long_ago_wakes_nothing() -> None:
 def test_fewer_places_than_bases_let_the_idle_go() -> None:
     bases = base("a", "ready", IDLE), base("b", "ready", OLDER), base("c", "ready", BUSY)
     assert chosen(*bases, max_awake=1) == (["b", "a"], [])
+
+
+def fits(*bases: BaseState, free: int, needs: dict[str, int], **limits: Any) -> tuple[list[str], list[str]]:
+    return chosen(*bases, max_awake=9, free=free, needs=needs, **limits)
+
+
+def test_what_does_not_fit_into_the_free_memory_is_not_woken() -> None:
+    wanted = base("a", "wanted", BUSY)
+    assert fits(wanted, free=3, needs={"a": 3}) == ([], ["a"])
+    assert fits(wanted, free=2, needs={"a": 3}) == ([], [])
+    assert fits(wanted, free=-5, needs={"a": 3}) == ([], [])
+
+
+def test_two_that_fit_each_but_not_together_wake_one_after_the_other() -> None:
+    wanted = base("a", "wanted", 2), base("b", "wanted", 1)
+    assert fits(*wanted, free=5, needs={"a": 3, "b": 3}) == ([], ["a"])
+    assert fits(*wanted, free=6, needs={"a": 3, "b": 3}) == ([], ["a", "b"])
+
+
+def test_one_that_does_not_fit_does_not_stand_in_the_way() -> None:
+    wanted = base("large", "wanted", 2), base("small", "wanted", 1)
+    assert fits(*wanted, free=5, needs={"large": 9, "small": 3}) == ([], ["small"])
+
+
+def test_idle_bases_leave_for_it_one_by_one_and_only_where_that_helps() -> None:
+    idle = base("a", "ready", IDLE), base("b", "ready", OLDER)
+    wanted = base("c", "wanted", BUSY)
+    assert fits(*idle, wanted, free=1, needs={"a": 2, "b": 2, "c": 5}) == (["b"], [])
+    assert fits(idle[0], wanted, free=1, needs={"a": 2, "c": 5}, leaving=1) == ([], []), "b is still leaving"
+    assert fits(*idle, wanted, free=1, needs={"a": 2, "b": 2, "c": 6}) == ([], []), "never, even without them"
+    assert fits(base("a", "ready", BUSY), wanted, free=1, needs={"a": 9, "c": 5}) == ([], []), "a is in use"

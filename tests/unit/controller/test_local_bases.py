@@ -31,6 +31,7 @@ class Machine:
         self.config = ServeConfig.model_validate(config)
         self.running: dict[str, str] = {}
         self.failing: set[str] = set()
+        self.free_bytes = 2**40
         self.restart_controller()
 
     def restart_controller(self) -> None:
@@ -42,6 +43,7 @@ class Machine:
             states=self.states,
             versions=lambda: whole_models(self.database),
             routes=lambda: [f"/{name}" for name in self.running],
+            free=lambda: self.free_bytes,
         )
 
     def tick(self) -> list[str]:
@@ -186,3 +188,20 @@ def test_a_base_that_cannot_be_started_says_so_and_a_tuned_one_leaves_when_nobod
     machine.failing = {"engine"}
     machine.settle()
     assert not machine.ready
+
+
+def test_a_base_waits_for_memory_and_is_woken_when_there_is_some(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine = Machine(tmp_path)
+    register(machine.database)
+    assert machine.settle() == ["tiny-reader"]
+    machine.free_bytes = 2**20
+    machine.states.ask(TUNED)
+    assert machine.settle() == ["tiny-reader"]
+    assert machine.state(TUNED) == "wanted"
+    told = [one for one in caplog.messages if "waits for memory" in one]
+    assert len(told) == 1, "once, not at every look"
+    assert "0.0 GiB are free" in told[0]
+    machine.free_bytes = 2**40
+    assert machine.settle() == sorted(["tiny-reader", TUNED])

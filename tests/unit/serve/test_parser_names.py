@@ -12,7 +12,8 @@ KNOWN: dict[str, Any] = {"tool_call": ["mistral", "hermes"], "reasoning": ["qwen
 
 
 @pytest.mark.parametrize(
-    "knobs", [{}, {"tool_call_parser": "hermes"}, {"tool_call_parser": "mistral", "reasoning_parser": "qwen3"}]
+    "knobs",
+    [{}, {"tool_call_parser": "hermes"}, {"tool_call_parser": "mistral", "reasoning_parser": "qwen3"}],
 )
 def test_parsers_of_vllm_are_taken(knobs: dict[str, str]) -> None:
     check_parser_names(EngineConfig(**knobs), **KNOWN)
