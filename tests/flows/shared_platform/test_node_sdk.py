@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from live_platform import LivePlatform
-
-from ..api.node_sdk import check_answers, check_calls, run_node
-from ..api.openapi import load_spec
-from ..api.sdk_surface import WITH_ENGINE
+from tests.api.node_sdk import check_answers, check_calls, run_node
+from tests.api.openapi import load_spec
+from tests.api.sdk_surface import WITH_ENGINE
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
 

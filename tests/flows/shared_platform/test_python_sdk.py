@@ -14,13 +14,12 @@ import openai
 import pytest
 from live_platform import LivePlatform
 from pydantic import BaseModel
+from tests.api.openapi import load_spec
+from tests.api.sdk import Ear
+from tests.api.sdk_surface import WITH_ENGINE, served
+from tests.api.streams import check_chunks, check_response_events
 
 from tunesmith.config.evaluate import HOUSE_INSTRUCTIONS
-
-from ..api.openapi import load_spec
-from ..api.sdk import Ear
-from ..api.sdk_surface import WITH_ENGINE, served
-from ..api.streams import check_chunks, check_response_events
 
 pytestmark = pytest.mark.flow
 
