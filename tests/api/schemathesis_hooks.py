@@ -20,7 +20,7 @@ REASONS: dict[str, dict[str, str]] = {
     "POST /v1/fine_tuning/jobs": {
         r"(training|validation)_file": "a file that exists, of the purpose `fine-tune`",
         r"tunesmith\.recipe": "a shipped recipe, and of the method that is asked for",
-        r"tunesmith\.set\..+": "values that agree with each other, the recipe and what the engine serves",
+        r"tunesmith\.set(\..+)?": "values that agree with each other, the recipe and what the engine serves",
     },
     "POST /v1/uploads/{upload_id}/parts": _ITS_STATE,
     "POST /v1/uploads/{upload_id}/complete": _ITS_STATE | {r"part_ids|md5": "amount to what was announced"},

@@ -314,7 +314,12 @@ def recipe_for(
         chosen["seed"] = fields.seed
     if fields.validation_file:
         chosen["validation.path"] = fields.validation_file
-    config = load_recipe(recipe, TrainConfig, fields=chosen)
+    try:
+        config = load_recipe(recipe, TrainConfig, fields=chosen)
+    except ConfigError as error:
+        if error.param is None and _extras(fields):
+            error.param = "tunesmith.set"
+        raise
     _require_base(config)
     return config
 
