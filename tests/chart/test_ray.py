@@ -81,6 +81,33 @@ def test_pods_of_an_attempt_see_the_folder_of_their_project_and_no_other(objects
             assert OBJECTS_VOLUME not in [mount["name"] for mount in submitter["volumeMounts"]]
 
 
+IDENTITY = "serviceAccount.annotations.eks\\.amazonaws\\.com/role-arn"
+
+
+def test_pods_of_ray_have_a_clouds_identity_where_one_is_given() -> None:
+    """Else they had the namespace's own account, which nobody annotates: no bucket without a Secret."""
+    settings = ["--set", f"serving.{IDENTITY}=serves", "--set", f"training.{IDENTITY}=trains"]
+    tenants = ["--set", "tenants[0].namespace=a,tenants[0].project=p", "--set"]
+    tenants += ["tenants[0].serviceAccountAnnotations.eks\\.amazonaws\\.com/role-arn=as-a"]
+    objects = render_objects(*settings, *tenants)
+    roles = {
+        (obj["metadata"].get("namespace"), obj["metadata"]["name"]): obj["metadata"].get("annotations")
+        for obj in objects
+        if obj["kind"] == "ServiceAccount" and obj["metadata"]["name"].endswith(("-serving", "-training"))
+    }
+    assert roles == {
+        ("tunesmith", "tunesmith-serving"): {"eks.amazonaws.com/role-arn": "serves"},
+        ("tunesmith", "tunesmith-training"): {"eks.amazonaws.com/role-arn": "trains"},
+        ("a", "tunesmith-training"): {"eks.amazonaws.com/role-arn": "as-a"},
+    }
+    for thing in ray_objects(objects):
+        plane = "serving" if thing["kind"] == "RayService" else "training"
+        accounts = [pod["spec"].get("serviceAccountName") for pod in pods_of(thing)]
+        cluster = accounts[:-1] if thing["kind"] == "RayJob" else accounts  # the submitter asks no store
+        assert set(cluster) == {f"tunesmith-{plane}"}
+        assert all(pod["spec"]["automountServiceAccountToken"] is False for pod in pods_of(thing))
+
+
 def test_training_pods_hold_no_database_and_no_vectors(objects: Objects) -> None:
     for thing in ray_objects(objects):
         if thing["kind"] == "RayJob":

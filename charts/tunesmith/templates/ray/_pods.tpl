@@ -14,6 +14,9 @@ Requests are limits: Ray hands out what it was promised. Ports and probes of Ray
 {{- $asked := dict "cpu" (toString $size.cpus) "memory" (include "tunesmith.mebibytes" $size.memoryGib) "ephemeral-storage" $scratch -}}
 {{- if $accelerator.count }}{{ $_ := set $asked $accelerator.resource (toString (int $accelerator.count)) }}{{ end -}}
 name: {{ .name }}
+{{- if (get .root.Values .plane).serviceAccount.annotations }}
+serviceAccountName: {{ include "tunesmith.fullname" .root }}-{{ .plane }}
+{{- end }}
 flavour: {{ $size.flavour | default "cpu" }}
 needs: {{ eq .plane "serving" | ternary (list "database" "objects" "runs" "milvus" "hub") (list "objects" "runs" "hub") | toJson }}
 modelCache: true
