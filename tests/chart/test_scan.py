@@ -15,6 +15,7 @@ from rendering import Objects, pod_templates, render_objects
 from generate.manifests import SCENARIOS
 from generate.registry import ROOT
 
+pytestmark = pytest.mark.timeout(400)  # the first scan on a machine fetches the scanner
 CHECKOV = "checkov==3.3.30"
 DIGESTS = [
     word
