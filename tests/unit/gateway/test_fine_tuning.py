@@ -182,7 +182,7 @@ def test_an_odd_batch_has_one_worker(client, database, file_id):
             {"extra_body": {"tunesmith": {"set": {"resources.num_workers": 4, "micro_batch_size": 2}}}},
             "tunesmith.set.resources.num_workers",
         ),
-        ({"metadata": {"tunesmith.schedule": "{a: &a [x, x], b: [*a, *a]}"}}, None),
+        ({"metadata": {"tunesmith.schedule": "{a: &a [x, x], b: [*a, *a]}"}}, "tunesmith.set"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_field(client, file_id, fields, param):
