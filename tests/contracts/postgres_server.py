@@ -34,8 +34,8 @@ def postgres_programs() -> Path | None:
 
 
 @contextmanager
-def running_postgres(programs: Path) -> Iterator[str]:
-    """Run a server; gives the URL of its database, whose user may do everything."""
+def running_postgres(programs: Path, address: str = "127.0.0.1") -> Iterator[str]:
+    """Run a server at an address of this machine; gives the URL of its database, whose user may do everything."""
     folder = Path(tempfile.mkdtemp(prefix="ts-pg-", dir="/tmp"))
     data = folder / "data"
     try:
@@ -55,8 +55,10 @@ def running_postgres(programs: Path) -> Iterator[str]:
         subprocess.run(
             [*initdb, "--no-instructions", "--locale=C"], check=True, capture_output=True, cwd=folder, **who
         )
-        port = _free_port()
-        options = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
+        with (data / "pg_hba.conf").open("a", encoding="ascii") as rules:
+            rules.write("host all all samenet trust\n")
+        port = _free_port(address)
+        options = {"listen_addresses": address, "port": str(port), "unix_socket_directories": ""}
         options |= {
             "fsync": "off",
             "synchronous_commit": "off",
@@ -68,7 +70,7 @@ def running_postgres(programs: Path) -> Iterator[str]:
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **who)
         try:
-            yield _wait(server, f"postgresql://tunesmith@127.0.0.1:{port}/postgres", folder / "log")
+            yield _wait(server, f"postgresql://tunesmith@{address}:{port}/postgres", folder / "log")
         finally:
             server.send_signal(2)  # fast: whoever is still connected is cut off
             server.wait(30)
@@ -84,9 +86,9 @@ def _another_user(folder: Path) -> dict[str, Any]:
     return {"user": "nobody", "group": "nogroup", "extra_groups": []}
 
 
-def _free_port() -> int:
+def _free_port(address: str) -> int:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((address, 0))
         return int(listener.getsockname()[1])
 
 

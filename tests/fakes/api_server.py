@@ -150,7 +150,8 @@ class FakeApiServer:
         if self.busy:
             status = self.busy.pop(0)
             return _status(status, "TooManyRequests", "slow down", retry_after=0)
-        if request.headers.get("authorization") != f"Bearer {self.token}":
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if (scheme.lower(), token) != ("bearer", self.token):
             return _status(401, "Unauthorized", "Unauthorized")
         if request.url.path == "/version":
             return JSONResponse({"major": "1", "minor": self.minor, "gitVersion": f"v1.{self.minor}.0"})
@@ -317,19 +318,22 @@ class FakeApiServer:
 
 
 @contextmanager
-def api_server() -> Iterator[FakeApiServer]:
-    """Run a server while the block runs."""
+def api_server(
+    address: str = "127.0.0.1", *, certificate: tuple[Path, Path] | None = None
+) -> Iterator[FakeApiServer]:
+    """Run a server while the block runs; with a certificate and its key it speaks TLS, as pods expect."""
     fake = FakeApiServer()
     for space in ("default", "tunesmith"):
         fake.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
     methods = ["GET", "POST", "PATCH", "DELETE"]
     app = Starlette(routes=[Route("/{path:path}", fake.answer, methods=methods)])
     listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    fake.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-    )
+    listener.bind((address, 0))
+    fake.url = f"{'https' if certificate else 'http'}://{address}:{listener.getsockname()[1]}"
+    options: dict[str, Any] = {"log_level": "error", "lifespan": "off", "timeout_graceful_shutdown": 1}
+    if certificate:
+        options |= {"ssl_certfile": certificate[0], "ssl_keyfile": certificate[1]}
+    server = uvicorn.Server(uvicorn.Config(app, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -1,0 +1,211 @@
+"""The rendered pods, run: each as its own user, with a root that cannot be written, and with its own mounts alone.
+
+    migration, twice -> bootstrap: a key in a Secret -> gateway, controller
+    examples and a job through the gateway -> the controller's RayJob -> head, worker, submitter -> trained
+
+Around them are a real Postgres, an API server that behaves, and what the operator does, done by hand.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from api_server import FakeApiServer, api_server
+from certificates import certificate_for
+from kuberay_pods import AGENT, DASHBOARD, RayJobPods
+from pods import Node, RunningPod, node, why_no_pods
+from postgres_server import postgres_programs, running_postgres
+from rendering import Objects, find, render_objects
+
+from generate.manifests import CHART
+
+pytestmark = [
+    pytest.mark.flow,
+    pytest.mark.skipif(why_no_pods() is not None, reason=f"no pods on this machine: {why_no_pods()}"),
+    pytest.mark.skipif(
+        postgres_programs() is None, reason="no Postgres on this machine: install `postgresql`"
+    ),
+]
+LINE = '{"messages": [{"role": "user", "content": "Colour?"}, {"role": "assistant", "content": "blue"}]}\n'
+USER = 10001
+
+
+@dataclass
+class Release:
+    """The control plane of a release, running."""
+
+    node: Node
+    server: FakeApiServer
+    objects: Objects
+    gateway: RunningPod
+    controller: RunningPod
+
+    @property
+    def http(self) -> httpx.Client:
+        """A client with the key that the bootstrap made."""
+        key = find_secret(self.server)
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx.Client(base_url=f"http://{self.gateway.address}:8000", headers=headers, timeout=30)
+
+
+def find_secret(server: FakeApiServer) -> str:
+    secret = server.find("Secret", "tunesmith-admin-key")
+    assert secret is not None
+    told = secret.get("stringData", {}).get("key") or base64.b64decode(secret["data"]["key"]).decode()
+    return str(told)
+
+
+def _until(look: Callable[[], Any], *pods: RunningPod, seconds: float = 120) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        for pod in pods:
+            assert pod.process.poll() is None, f"{pod.name} has ended:\n{pod.log[-4000:]}"
+        said = "\n".join(f"{pod.name}:\n{pod.log[-4000:]}" for pod in pods)
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
+    return found
+
+
+def _answers(url: str, **options: Any) -> httpx.Response | None:
+    try:
+        answer = httpx.get(url, timeout=5, **options)
+    except httpx.HTTPError:
+        return None
+    return answer if answer.is_success else None
+
+
+@pytest.fixture(scope="module")
+def objects() -> Objects:
+    return render_objects("--values", str(CHART / "ci" / "cpu-one-node.yaml"))
+
+
+@pytest.fixture(scope="module")
+def release(objects: Objects, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    programs = postgres_programs()
+    assert programs is not None
+    with node() as machine, running_postgres(programs, machine.gateway) as url:
+        certificate = certificate_for(machine.gateway, tmp_path_factory.mktemp("tls"))
+        with api_server(machine.gateway, certificate=certificate) as server:
+            authority = certificate[0].read_text(encoding="ascii")
+            machine.account = {"token": server.token, "ca.crt": authority, "namespace": "tunesmith"}
+            machine.secrets["tunesmith-database"] = {
+                "url": url.replace("postgresql://", "postgresql+psycopg://")
+            }
+            for obj in objects:
+                if obj["kind"] == "ConfigMap":
+                    machine.config_maps[obj["metadata"]["name"]] = obj["data"]
+                    server.put(obj)
+            _hooks(machine, server, objects)
+            api = _api(server)
+            gateway = machine.start("gateway", _pod(objects, "gateway"), environment=api)
+            controller = machine.start("controller", _pod(objects, "controller"), environment=api)
+            _until(lambda: _answers(f"http://{gateway.address}:8000/healthz"), gateway)
+            _until(lambda: _answers(f"http://{controller.address}:8001/healthz"), controller)
+            yield Release(machine, server, objects, gateway, controller)
+
+
+def _pod(objects: Objects, part: str, kind: str = "Deployment") -> dict[str, Any]:
+    template: dict[str, Any] = find(objects, kind, f"tunesmith-{part}")["spec"]["template"]
+    return template
+
+
+def _api(server: FakeApiServer) -> dict[str, str]:
+    """What a kubelet tells every pod of the API server."""
+    _, _, address = server.url.rpartition("/")
+    host, _, port = address.partition(":")
+    return {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+
+
+def _hooks(machine: Node, server: FakeApiServer, objects: Objects) -> None:
+    for turn in ("first", "second"):
+        migration = machine.start(f"migration-{turn}", _pod(objects, "migration", "Job"))
+        assert migration.wait(seconds=120) == 0, migration.log
+        bootstrap = machine.start(
+            f"bootstrap-{turn}", _pod(objects, "bootstrap", "Job"), environment=_api(server)
+        )
+        assert bootstrap.wait(seconds=120) == 0, bootstrap.log
+        told = "holds the first key" if turn == "first" else "is there already"
+        assert told in bootstrap.log
+
+
+def test_the_control_plane_answers_as_nobody_on_a_root_that_is_read_only(release: Release) -> None:
+    assert release.http.get("/v1/models").json()["data"]
+    assert httpx.get(f"http://{release.gateway.address}:8000/v1/models").status_code == 401
+    for pod in (release.gateway, release.controller):
+        _is_confined(pod)
+
+
+def _is_confined(pod: RunningPod) -> None:
+    process = pod.inner()
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert set(process.uids()) == set(process.gids()) == {USER}
+    assert fields["NoNewPrivs"] == "1"
+    assert {int(fields[name], 16) for name in ("CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb")} == {0}
+    with pytest.raises(OSError, match="Read-only file system"):
+        Path(f"/proc/{process.pid}/root/opt/x").touch()
+
+
+def test_a_job_is_trained_in_the_pods_of_its_ray_job(release: Release) -> None:
+    job = _submit(release)
+    made = _until(
+        lambda: release.server.find("RayJob", f"{job['id']}-1"), release.gateway, release.controller
+    )
+    pods = RayJobPods(release.node, made)
+    head = pods.head()
+    _until(lambda: _healthy(head, DASHBOARD, "gcs_healthz"), head, seconds=240)
+    worker = pods.worker()
+    for pod in (head, worker):
+        _until(lambda pod=pod: _healthy(pod, AGENT, "local_raylet_healthz"), pod, seconds=240)
+        _is_confined(pod)
+    _asks_for_its_token(pods, head)
+    submitter = pods.submitter()
+    assert submitter.wait(seconds=400) == 0, submitter.log + head.log + worker.log
+    release.server.set_status(
+        "RayJob", made["metadata"]["name"], {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
+    )
+    events = _until(lambda: _trained(release, job["id"]), release.gateway, release.controller)
+    assert [event["data"]["step"] for event in events] == [1, 2]
+    folder = release.node.claim("tunesmith-objects") / "projects" / "default" / "jobs" / job["id"]
+    (adapter,) = folder.glob("attempt-0001/export/adapter_model.safetensors")
+    assert adapter.stat().st_uid == USER
+
+
+def _submit(release: Release) -> dict[str, Any]:
+    files = {"file": ("examples.jsonl", (LINE * 32).encode())}
+    file = release.http.post("/v1/files", files=files, data={"purpose": "fine-tune"}).json()
+    knobs = {"max_steps": 2, "sequence_length": 64, "packing": False}
+    answer = release.http.post(
+        "/v1/fine_tuning/jobs",
+        json={"model": "tiny-reader", "training_file": file["id"], "tunesmith": {"set": knobs}},
+    )
+    assert answer.status_code == 200, answer.text
+    job: dict[str, Any] = answer.json()
+    return job
+
+
+def _healthy(pod: RunningPod, port: int, path: str) -> bool:
+    """The operator's probes: without a token, and the word `success`."""
+    answer = _answers(f"http://{pod.address}:{port}/api/{path}")
+    return answer is not None and "success" in answer.text
+
+
+def _asks_for_its_token(pods: RayJobPods, head: RunningPod) -> None:
+    jobs = f"http://{head.address}:{DASHBOARD}/api/jobs/"
+    assert httpx.get(jobs).status_code == 401
+    assert httpx.get(jobs, headers={"Authorization": "Bearer wrong"}).status_code in (401, 403)
+    assert httpx.get(jobs, headers={"Authorization": f"Bearer {pods.token}"}).json() == []
+
+
+def _trained(release: Release, job: str) -> list[dict[str, Any]]:
+    """The steps, once the controller has seen the attempt's end."""
+    found = release.http.get(f"/v1/fine_tuning/jobs/{job}/events", params={"limit": 100}).json()["data"]
+    steps = [event for event in found if event["type"] == "metrics"][::-1]
+    return steps if len(steps) >= 2 else []
