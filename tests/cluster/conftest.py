@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,11 +29,17 @@ def client() -> Iterator[KubernetesClient]:
         pytest.skip("TUNESMITH_TEST_CLUSTER is not set")
     namespace = f"tunesmith-test-{secrets.token_hex(4)}"
     found = KubernetesClient(connect(namespace=namespace))
+    # A runner that is told to end ends the session in order, and so takes everything away.
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.exit("told to end"))
     found.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    print(
+        f"if this is killed: tunesmith deploy destroy -n {namespace} --yes; kubectl delete namespace {namespace}"
+    )
     try:
         yield found
     finally:
         found.delete("Namespace", namespace)
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,14 @@ class FakeApiServer:
     missing_kinds: set[str] = field(default_factory=set)
     old_kinds: set[str] = field(default_factory=set)
     """Kinds that are served at their older version alone."""
+    groups: set[str] = field(default_factory=set)
+    """Groups with their versions that are served beside those of the kinds."""
     forbidden: set[tuple[str, str]] = field(default_factory=set)
     """(verb, plural) that answer 403."""
     busy: list[int] = field(default_factory=list)
     """Statuses that the next requests are answered with."""
+    retry_after: int = 0
+    """Seconds that a busy answer asks for."""
     cut_watches: bool = False
     """End each watch after one event."""
     minor: str = "33"
@@ -59,6 +63,16 @@ class FakeApiServer:
     _history: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
     _forgotten: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _serve: Callable[[], AbstractContextManager[None]] = nullcontext
+    _up: ExitStack = field(default_factory=ExitStack)
+
+    def go_away(self) -> None:
+        """Stop listening, and cut every connection: an API server that is upgraded. What it knows stays."""
+        self._up.close()
+
+    def come_back(self) -> None:
+        """Listen again, at the same address."""
+        self._up.enter_context(self._serve())
 
     def put(self, thing: dict[str, Any]) -> dict[str, Any]:
         """Have an object be there, as somebody else makes it."""
@@ -149,7 +163,7 @@ class FakeApiServer:
         self.requests.append((request.method, request.url.path))
         if self.busy:
             status = self.busy.pop(0)
-            return _status(status, "TooManyRequests", "slow down", retry_after=0)
+            return _status(status, "TooManyRequests", "slow down", retry_after=self.retry_after)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if (scheme.lower(), token) != ("bearer", self.token):
             return _status(401, "Unauthorized", "Unauthorized")
@@ -205,7 +219,7 @@ class FakeApiServer:
         ]
 
     def _groups(self) -> list[dict[str, Any]]:
-        served = {resource.api_version for resource in self._served() if resource.group}
+        served = {resource.api_version for resource in self._served() if resource.group} | self.groups
         return [{"name": each.split("/")[0], "versions": [{"groupVersion": each}]} for each in sorted(served)]
 
     def _review(self, body: dict[str, Any]) -> Response:
@@ -215,6 +229,13 @@ class FakeApiServer:
 
     def _log(self, namespace: str, name: str) -> Response:
         if (namespace, name) not in self.logs:
+            if pod := self.objects.get(("pods", namespace, name)):
+                container = pod["spec"]["containers"][0]["name"]
+                return _status(
+                    400,
+                    "BadRequest",
+                    f'container "{container}" in pod "{name}" is waiting to start: ContainerCreating',
+                )
             return _status(404, "NotFound", f'pods "{name}" not found', name=name)
         return PlainTextResponse(self.logs[(namespace, name)])
 
@@ -238,12 +259,14 @@ class FakeApiServer:
                 if plural == resource.plural and namespace in ("", space) and _selected(thing, request)
             ]
             version = str(self._version)
-        start, limit = (
-            int(request.query_params.get("continue") or 0),
-            int(request.query_params.get("limit") or 10**6),
-        )
-        limit = min(limit, 2)  # small pages, so that every test turns some
-        more = {"continue": str(start + limit)} if start + limit < len(things) else {}
+        seen, _, counted = (request.query_params.get("continue") or f"{version}/0").partition("/")
+        if int(seen) < self._forgotten:
+            return _status(410, "Expired", "The provided continue parameter is too old")
+        start = int(counted)
+        limit = min(
+            int(request.query_params.get("limit") or 10**6), 2
+        )  # small, so that every test turns some pages
+        more = {"continue": f"{seen}/{start + limit}"} if start + limit < len(things) else {}
         return JSONResponse(
             {
                 "kind": f"{resource.kind}List",
@@ -301,9 +324,7 @@ class FakeApiServer:
         thing = _merged(known, body)
         if faults := _faults(resource, thing):
             return _status(422, "Invalid", "; ".join(faults), name=name)
-        if {key: value for key, value in thing.items() if key != "metadata"} == {
-            key: value for key, value in known.items() if key != "metadata"
-        } and thing["metadata"].get("labels") == known["metadata"].get("labels"):
+        if thing == known:
             return JSONResponse(known)  # nothing changed, nobody is told
         return JSONResponse(self._store(resource, thing))
 
@@ -327,9 +348,22 @@ def api_server(
         fake.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
     methods = ["GET", "POST", "PATCH", "DELETE"]
     app = Starlette(routes=[Route("/{path:path}", fake.answer, methods=methods)])
+    fake.url = f"{'https' if certificate else 'http'}://{address}:{_free_port(address)}"
+    fake._serve = lambda: _served(app, fake.url, certificate)
+    fake.come_back()
+    try:
+        yield fake
+    finally:
+        fake.go_away()
+
+
+@contextmanager
+def _served(app: Starlette, url: str, certificate: tuple[Path, Path] | None) -> Iterator[None]:
+    address, _, port = url.rpartition("/")[2].partition(":")
     listener = socket.socket()
-    listener.bind((address, 0))
-    fake.url = f"{'https' if certificate else 'http'}://{address}:{listener.getsockname()[1]}"
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, int(port)))
+    listener.listen()  # who connects from now on waits, and is not refused
     options: dict[str, Any] = {"log_level": "error", "lifespan": "off", "timeout_graceful_shutdown": 1}
     if certificate:
         options |= {"ssl_certfile": certificate[0], "ssl_keyfile": certificate[1]}
@@ -337,11 +371,17 @@ def api_server(
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        yield fake
+        yield
     finally:
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
+
+
+def _free_port(address: str) -> int:
+    with socket.socket() as listener:
+        listener.bind((address, 0))
+        return int(listener.getsockname()[1])
 
 
 def _verb(request: Request, name: str) -> str:

@@ -8,6 +8,9 @@ import yaml
 
 from tunesmith.kubernetes.templates import ClusterTemplates, parse_templates
 
+STATE = "/var/lib/objects"
+"""Where the volume that training pods share is mounted."""
+
 
 def pod(image: str, **spec: Any) -> dict[str, Any]:
     """A PodTemplateSpec with Ray's container first."""
@@ -105,3 +108,17 @@ def template_files(**changes: Any) -> dict[str, str]:
 def templates(**changes: Any) -> ClusterTemplates:
     """The parsed files."""
     return parse_templates(template_files(**changes), where="test")
+
+
+def shared_files(**variables: str) -> dict[str, str]:
+    """Templates whose training pods share a volume."""
+    variables = variables or {"TUNESMITH_OBJECTS_URL": f"file://{STATE}"}
+    files = template_files()
+    for name in [name for name in files if name.startswith("train-")]:
+        pod = yaml.safe_load(files[name])
+        pod["spec"]["volumes"] = [{"name": "state", "persistentVolumeClaim": {"claimName": "state"}}]
+        container = pod["spec"]["containers"][0]
+        container["volumeMounts"] = [{"name": "state", "mountPath": STATE}]
+        container["env"] += [{"name": name, "value": value} for name, value in variables.items()]
+        files[name] = yaml.safe_dump(pod)
+    return files

@@ -91,10 +91,16 @@ def status(
 
     from tunesmith.deploy.status import release_status
 
-    seen = release_status(_client(context, namespace), release=release)
+    client = _client(context, namespace)
+    seen = release_status(client, release=release)
     if as_json:
         print_json(asdict(seen))
         return
+    if not seen.parts:
+        typer.echo(
+            f"No release {release} in {client.namespace} of context {client.context}. Name another one with "
+            "--namespace or --release, or install it: `tunesmith deploy install`.\n"
+        )
     print_table(
         ("PART", "READY", ""),
         [(each.name, f"{each.ready}/{each.wanted}", each.reason) for each in seen.parts],
@@ -214,7 +220,8 @@ def _client(context: str | None, namespace: str | None) -> KubernetesClient:
     from tunesmith.kubernetes.client import KubernetesClient
     from tunesmith.kubernetes.connection import connect
 
-    return KubernetesClient(connect(context=context, namespace=namespace))
+    # Somebody sits before it: a server that cannot be reached is told soon.
+    return KubernetesClient(connect(context=context, namespace=namespace, patience_seconds=10))
 
 
 def _release(
@@ -227,4 +234,6 @@ def _release(
 ) -> Release:
     from tunesmith.deploy.helm import Release
 
-    return Release(name, namespace, chart, tuple(values), tuple(settings), context)
+    # In a pod helm signs in with its service account, as we do, and knows no context of that name.
+    named = None if context == "in-cluster" else context
+    return Release(name, namespace, chart, tuple(values), tuple(settings), named)

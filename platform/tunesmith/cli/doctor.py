@@ -27,7 +27,7 @@ def doctor(
         from tunesmith.kubernetes.client import KubernetesClient
         from tunesmith.kubernetes.connection import connect
 
-        connection = connect(context=context, namespace=namespace, patience_seconds=5)
+        connection = connect(context=context, namespace=namespace, patience_seconds=3)
         findings = examine_cluster(KubernetesClient(connection))
     else:
         from tunesmith.flows.doctor import examine

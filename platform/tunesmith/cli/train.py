@@ -86,7 +86,7 @@ def _train_on_kubernetes(
     from tunesmith.kubernetes.client import KubernetesClient
     from tunesmith.kubernetes.connection import connect
 
-    client = KubernetesClient(connect(context=context, namespace=namespace))
+    client = KubernetesClient(connect(context=context, namespace=namespace, patience_seconds=10))
     name = submit_run(client, config, release=release)
     typer.echo(f"RayJob {name} in {client.namespace}; Ctrl-C leaves it running.")
     follow_run(client, name, say=typer.echo)

@@ -110,7 +110,7 @@ class Helm:
         return _run([str(self.binary), "template", release.name, "--skip-tests", *release.arguments, *apis])
 
     def put(self, arguments: Sequence[str], *, context: str | None) -> None:
-        """Install or upgrade somebody else's chart, and wait until it is ready.
+        """Install or upgrade somebody else's chart, and wait until it is ready; what fails is taken back.
 
         Args:
             arguments: release, chart, and options.
@@ -120,7 +120,7 @@ class Helm:
             ConfigError: it does not come up.
         """
         at = ["--kube-context", context] if context else []
-        _run([str(self.binary), "upgrade", "--install", *arguments, *at])
+        _run([str(self.binary), "upgrade", "--install", *arguments, "--wait", self._taking_back, *at])
 
     def install_command(self, release: Release, *, timeout_seconds: int) -> list[str]:
         """The words that install a release, or upgrade it; what fails is taken back.
@@ -132,9 +132,12 @@ class Helm:
         Returns:
             Program and arguments.
         """
-        back = "--rollback-on-failure" if self.version >= (4, 0) else "--atomic"
         command = [str(self.binary), "upgrade", "--install", release.name, *release.arguments, *release.at]
-        return [*command, "--wait", back, "--timeout", f"{timeout_seconds}s"]
+        return [*command, "--wait", self._taking_back, "--timeout", f"{timeout_seconds}s"]
+
+    @property
+    def _taking_back(self) -> str:
+        return "--rollback-on-failure" if self.version >= (4, 0) else "--atomic"
 
     def uninstall(self, release: Release) -> None:
         """Remove a release; one that is not there is fine.
@@ -216,7 +219,7 @@ def say_error(stderr: str) -> str:
     said = " ".join(" ".join(lines).split())
     # A `fail` of the chart comes with the way to its template; its user wants the sentence.
     said = re.sub(r"^.*error calling (?:fail|include|required): ", "", said)
-    return said.removeprefix("Error: ").removeprefix("INSTALLATION FAILED: ")[:_LONGEST]
+    return re.sub(r"^(Error: )?((INSTALLATION|UPGRADE) FAILED: )?", "", said)[:_LONGEST]
 
 
 def _run(command: Sequence[str]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 import yaml
 
 from tunesmith.deploy.doctor import examine_cluster, faults_of
 from tunesmith.deploy.helm import Helm, Release, say_error
-from tunesmith.errors import ConfigError, DependencyError, PlatformError
+from tunesmith.errors import ConfigError, DependencyError, PermissionDeniedError, PlatformError
 from tunesmith.kubernetes.client import KubernetesClient, Thing
 from tunesmith.kubernetes.reasons import why_pod_waits
 
@@ -45,12 +46,32 @@ def install(
         release, known=client.api_versions()
     )  # a wrong value is told before anything is touched
     if checked:
-        faults = faults_of(examine_cluster(client, needs_gpu=_asks_for_gpus(manifest)))
-        if faults:
-            raise DependencyError(
-                "The cluster is not ready for a release:\n" + "\n".join(f"  {fault}" for fault in faults)
-            )
-    _make_namespace(client, release)
+        _check(client, manifest, say)
+    with _namespace(client, release, say):
+        said, stuck = _install(client, helm, release, say, timeout_seconds)
+        if said is not None:
+            raise _failure(release, said, stuck)
+
+
+def _check(client: KubernetesClient, manifest: str, say: Callable[[str], None]) -> None:
+    findings = examine_cluster(client, needs_gpu=_asks_for_gpus(manifest))
+    for finding in findings:
+        if finding.verdict == "warn":
+            say(f"{finding.what}: {finding.detail}")
+    if faults := faults_of(findings):
+        raise DependencyError(
+            "The cluster is not ready for a release:\n" + "\n".join(f"  {fault}" for fault in faults)
+        )
+
+
+def _install(
+    client: KubernetesClient,
+    helm: Helm,
+    release: Release,
+    say: Callable[[str], None],
+    timeout_seconds: int,
+) -> tuple[str | None, str]:
+    """Run helm to its end; what it said where it failed, and what was last seen stuck."""
     with tempfile.TemporaryFile() as output:
         command = helm.install_command(release, timeout_seconds=timeout_seconds)
         running = subprocess.Popen(command, stdout=output, stderr=output)
@@ -65,9 +86,37 @@ def install(
                 running.wait()
         output.seek(0)
         said = output.read().decode(errors="replace")
-    if running.returncode:
-        stuck = f" Last seen stuck: {watcher.stuck}." if watcher.stuck else ""
-        raise ConfigError(f"{release.name} did not come up and was taken back: {say_error(said)}{stuck}")
+    return (said if running.returncode else None), watcher.stuck
+
+
+def _failure(release: Release, said: str, stuck: str) -> ConfigError:
+    if "another operation" in said:
+        return ConfigError(
+            f"{release.name} was left in the middle by a helm that was killed: {say_error(said)}. After an upgrade: "
+            f"`helm rollback {release.name} -n {release.namespace}`; after a first install: `tunesmith deploy destroy`."
+        )
+    seen = f" Last seen stuck: {stuck}." if stuck else ""
+    return ConfigError(f"{release.name} did not come up and was taken back: {say_error(said)}{seen}")
+
+
+@contextmanager
+def _namespace(client: KubernetesClient, release: Release, say: Callable[[str], None]) -> Iterator[None]:
+    """Have the namespace be there; one that was made for a release that fails goes with it."""
+    try:
+        there = client.get("Namespace", release.namespace) is not None
+    except PermissionDeniedError:
+        there = True  # whoever may work in a namespace may not always look at it
+    if there:
+        yield
+        return
+    client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}})
+    try:
+        yield
+    except BaseException:
+        with suppress(PlatformError):
+            client.delete("Namespace", release.namespace)
+            say(f"{release.namespace}: the namespace that was made for it is deleted again")
+        raise
 
 
 class _Progress:
@@ -105,11 +154,6 @@ def _phase(pod: Thing) -> str:
         for each in (conditions if isinstance(conditions, list) else [])
     )
     return "ready" if ready else str(status.get("phase", "Pending")).lower()
-
-
-def _make_namespace(client: KubernetesClient, release: Release) -> None:
-    if client.get("Namespace", release.namespace) is None:
-        client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}})
 
 
 def _asks_for_gpus(manifest: str) -> bool:

@@ -5,12 +5,15 @@ monitoring, whose kinds all may use  >  KubeRay  >  Kueue, which queues RayJobs 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tunesmith.deploy.helm import Helm
-from tunesmith.errors import ConfigError
+from tunesmith.errors import ConfigError, UnavailableError
 from tunesmith.kubernetes.client import KubernetesClient
+
+_SECONDS_TO_BE_SERVED = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Prerequisite:
     @property
     def arguments(self) -> list[str]:
         """Chart, place and version, as helm takes them."""
-        words = [self.release, self.chart, "--namespace", self.namespace, "--create-namespace", "--wait"]
+        words = [self.release, self.chart, "--namespace", self.namespace, "--create-namespace"]
         words += ["--repo", self.repository] if self.repository else []
         return words + (["--version", self.version] if self.version else [])
 
@@ -116,11 +119,35 @@ def install_prerequisites(
         ConfigError: one does not come up; those after it were not begun.
         PlatformError: the cluster cannot be asked.
     """
-    groups = {version.partition("/")[0] for version in client.api_versions()}
+    groups = _groups(client)
     context = None if client.context == "in-cluster" else client.context
     for each in wanted:
         if each.group in groups:
             say(f"{each.name}: the cluster has it")
             continue
         say(f"{each.name}: {each.chart} {each.version or 'newest'} into {each.namespace}")
-        helm.put(each.arguments, context=context)
+        try:
+            helm.put(each.arguments, context=context)
+        except ConfigError as error:
+            raise ConfigError(
+                f"--with {each.name}: {error.message.rstrip('.')}. It was taken back, and nothing after it was begun. "
+                f"Where {each.repository or each.chart} cannot be reached, install it from a mirror and leave out "
+                f"--with {each.name}."
+            ) from error
+        _wait_until_served(client, each)
+
+
+def _wait_until_served(client: KubernetesClient, wanted: Prerequisite) -> None:
+    """A definition is made first and served a while later; until then the server knows nothing of its kinds."""
+    deadline = time.monotonic() + _SECONDS_TO_BE_SERVED
+    while wanted.group not in _groups(client):
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"{wanted.name} is installed, and {client.server} does not serve {wanted.group} after "
+                f"{_SECONDS_TO_BE_SERVED:.0f} s: kubectl get crds. Then run the command again."
+            )
+        time.sleep(0.5)
+
+
+def _groups(client: KubernetesClient) -> set[str]:
+    return {version.partition("/")[0] for version in client.api_versions()}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from tunesmith.config.train import TrainConfig
 from tunesmith.deploy.own_objects import full_name
 from tunesmith.deploy.recipe_run import find_templates, recipe_run
-from tunesmith.errors import NotFoundError, PlatformError, TrainingError
+from tunesmith.errors import DependencyError, NotFoundError, PlatformError, TrainingError, UnavailableError
 from tunesmith.kubernetes.client import KubernetesClient, Thing, create_or_get
 from tunesmith.kubernetes.reasons import why_job_waits
 
@@ -37,11 +38,33 @@ def submit_run(client: KubernetesClient, config: TrainConfig, *, release: str) -
     run = recipe_run(config, templates, release=full_name(release), namespace=client.namespace)
     client.apply(run.config_map)
     try:
-        create_or_get(client, run.ray_job)
+        made = create_or_get(client, run.ray_job)
     except PlatformError:
-        client.delete("ConfigMap", run.name)
+        with suppress(PlatformError):  # out of reach: what there is is found by the same command again
+            if _is_absent(client, run.name):
+                client.delete("ConfigMap", run.name)
         raise
+    client.apply(_owned(run.config_map, made))
     return run.name
+
+
+def _is_absent(client: KubernetesClient, name: str) -> bool:
+    """Whether nobody has the RayJob; an answer that was lost does not say so."""
+    try:
+        return client.get("RayJob", name) is None
+    except DependencyError:
+        return True
+
+
+def _owned(config_map: Thing, job: Thing) -> Thing:
+    """The ConfigMap as a part of its RayJob, with which it goes."""
+    owner = {
+        "apiVersion": job["apiVersion"],
+        "kind": job["kind"],
+        "name": job["metadata"]["name"],
+        "uid": job["metadata"]["uid"],
+    }
+    return {**config_map, "metadata": {**config_map["metadata"], "ownerReferences": [owner]}}
 
 
 def follow_run(
@@ -66,20 +89,40 @@ def follow_run(
     told = ""
     printed: dict[str, int] = {}
     while True:
-        job = client.get("RayJob", name)
-        if job is None:
-            raise NotFoundError(f"RayJob {name} was deleted.")
-        status = job.get("status") or {}
-        stage = status.get("jobDeploymentStatus") or "new"
-        line = why_job_waits(client, job) or f"{stage.lower()}{_retries(status)}"
+        try:
+            job = client.get("RayJob", name)
+            if job is None:
+                raise NotFoundError(f"RayJob {name} was deleted.")
+            line = _line(client, job)
+        except UnavailableError as error:
+            # It runs whether or not anybody looks; an API server that is upgraded is away for a minute or two.
+            job, line = None, f"goes on unseen: {error.message}"
         if line != told:
             say(f"{name}: {line}")
             told = line
-        _print_log(client, job, printed, say)
-        if stage in _ENDED:
-            _end(name, status)
+        if job is not None and _has_ended(client, job, printed, say):
             return
         time.sleep(pause_seconds)
+
+
+def _line(client: KubernetesClient, job: Thing) -> str:
+    status = job.get("status") or {}
+    return why_job_waits(client, job) or f"{_stage(job).lower()}{_retries(status)}"
+
+
+def _stage(job: Thing) -> str:
+    return str((job.get("status") or {}).get("jobDeploymentStatus") or "new")
+
+
+def _has_ended(
+    client: KubernetesClient, job: Thing, printed: dict[str, int], say: Callable[[str], None]
+) -> bool:
+    with suppress(UnavailableError):  # its node may be gone; the next look prints the rest
+        _print_log(client, job, printed, say)
+    if _stage(job) not in _ENDED:
+        return False
+    _end(job["metadata"]["name"], job.get("status") or {})
+    return True
 
 
 def _retries(status: Thing) -> str:

@@ -73,6 +73,12 @@ def error_of(status: int, body: bytes, *, what: str, server: str) -> PlatformErr
             )
         case 410:
             return ConflictError(f"{what}: {message}. List anew.", code=GONE)
+        case 400 | 422 if "unknown field" in message:
+            return ConfigError(
+                f"{server} refuses {what}: {message}. It knows another version of this kind than this release: "
+                "`tunesmith doctor --cluster`.",
+                code="invalid",
+            )
         case 400 | 413 | 415 | 422:
             return ConfigError(f"{server} refuses {what}: {message}", code="invalid")
         case _:

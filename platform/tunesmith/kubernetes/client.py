@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tunesmith.errors import ConflictError, DependencyError, NotFoundError, UnavailableError
+from tunesmith.errors import ConfigError, ConflictError, DependencyError, NotFoundError, UnavailableError
 from tunesmith.kubernetes.answers import EXISTS, GONE, NO_KIND
 from tunesmith.kubernetes.connection import Connection
 from tunesmith.kubernetes.names import MANAGER
@@ -18,6 +18,8 @@ _PAGE = 500
 _WATCH_SECONDS = 300
 _PAUSE_SECONDS = 1.0
 _SHORTEST_WATCH_SECONDS = 0.1
+_NO_LOG_YET = ("is waiting to start", "does not have a host assigned", "is not available")
+"""What an API server says, with 400, of a container that has not run yet."""
 
 Thing = Mapping[str, Any]
 """A Kubernetes object."""
@@ -118,12 +120,11 @@ class KubernetesClient:
         """
         resource, space, selectors = resource_of(kind), self._space(namespace), _selectors(selector, fields)
         try:
-            things, _ = self._list(resource, space, selectors)
+            return self._whole(resource, space, selectors)
         except DependencyError as error:
             if error.code != NO_KIND or resource.older is None:
                 raise
-            things, _ = self._list(resource.older, space, selectors)
-        return things
+            return self._whole(resource.older, space, selectors)
 
     def create(self, thing: Thing) -> Thing:
         """Make an object.
@@ -165,13 +166,14 @@ class KubernetesClient:
             content_type="application/apply-patch+yaml",
         )
 
-    def delete(self, kind: str, name: str, *, namespace: str | None = None) -> bool:
+    def delete(self, kind: str, name: str, *, namespace: str | None = None, at_once: bool = False) -> bool:
         """Delete an object and all that it owns; it is there until the last of that is gone.
 
         Args:
             kind: its kind.
             name: its name.
             namespace: instead of the client's own.
+            at_once: give a pod no time to leave, as a machine that dies gives none.
 
         Returns:
             Whether there was one.
@@ -179,7 +181,13 @@ class KubernetesClient:
         Raises:
             PlatformError: it cannot be deleted.
         """
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
+        body: dict[str, Any] = {
+            "kind": "DeleteOptions",
+            "apiVersion": "v1",
+            "propagationPolicy": "Foreground",
+        }
+        if at_once:
+            body["gracePeriodSeconds"] = 0
         try:
             self._ask("DELETE", resource_of(kind), namespace or self.namespace, name, body=body)
         except NotFoundError:
@@ -280,7 +288,7 @@ class KubernetesClient:
             tail: only so many last lines.
 
         Returns:
-            The log; nothing where there is none (any more).
+            The log; nothing where there is none yet, or any more.
 
         Raises:
             PlatformError: it may not be read.
@@ -291,6 +299,10 @@ class KubernetesClient:
             return self._connection.request("GET", f"{path}/log", what=f"read the log of {pod}", query=query)
         except NotFoundError:
             return b""
+        except ConfigError as error:
+            if any(words in error.message for words in _NO_LOG_YET):
+                return b""
+            raise
 
     def follow_log(self, pod: str, *, container: str, namespace: str | None = None) -> Iterator[str]:
         """Read what a container prints, as it prints it.
@@ -346,6 +358,15 @@ class KubernetesClient:
                 yield None, version
             else:
                 yield Change("gone" if event["type"] == "DELETED" else "seen", thing), version
+
+    def _whole(self, resource: Resource, space: str | None, selectors: Mapping[str, str]) -> list[Thing]:
+        """A list that the server forgot between two of its pages is asked for anew, once."""
+        try:
+            return self._list(resource, space, selectors)[0]
+        except ConflictError as error:
+            if error.code != GONE:
+                raise
+            return self._list(resource, space, selectors)[0]
 
     def _list(
         self, resource: Resource, space: str | None, selectors: Mapping[str, str]

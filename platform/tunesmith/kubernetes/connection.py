@@ -6,13 +6,16 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import urllib3
+import yaml
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
+from kubernetes.config.kube_config import ConfigNode, KubeConfigMerger
 
 from tunesmith.errors import ConfigError, PlatformError, UnavailableError
 from tunesmith.kubernetes.answers import error_of
@@ -20,6 +23,8 @@ from tunesmith.kubernetes.answers import error_of
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 20.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 _LATER = {429, 500, 502, 503, 504}
+_UNREADABLE = (OSError, TypeError, AttributeError, ValueError, KeyError, yaml.YAMLError)
+"""What the official client raises for a kubeconfig that is none."""
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -32,8 +37,20 @@ class Configuration(Protocol):
         """The value of the Authorization header."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kubeconfig:
+    """What is read of a kubeconfig: contexts and users by name."""
+
+    contexts: Mapping[str, Mapping[str, Any]]
+    current: str | None
+    users: Mapping[str, Mapping[str, Any]]
+
+
 class Connection:
     """Sends requests; waits where the server is busy, and says what its refusals mean.
+
+    Patience is had once: from a server that was given up every further request is asked once, until one is answered.
+    Else a loop over many objects would stand still as many times over.
 
     Args:
         api: the official client.
@@ -58,6 +75,7 @@ class Connection:
         self._pool: urllib3.PoolManager = api.rest_client.pool_manager
         self._patience_seconds = patience_seconds
         self._sleep = sleep
+        self._given_up = False
 
     @property
     def server(self) -> str:
@@ -91,16 +109,25 @@ class Connection:
             PlatformError: what the refusal means, see `answers`.
             UnavailableError: the server cannot be reached, or stays busy.
         """
-        deadline = time.monotonic() + self._patience_seconds
+        deadline = time.monotonic() + (0.0 if self._given_up else self._patience_seconds)
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                return self._once(method, path, what, query, body, content_type)
+                answer = self._once(method, path, what, query, body, content_type)
             except _Busy as busy:
                 # A creation whose answer was lost is told as AlreadyExists the second time; callers know.
                 wait = max(busy.retry_after_seconds, pause)
                 if time.monotonic() + wait > deadline:
+                    self._given_up = True
                     raise busy.error from None
+            except UnavailableError:
+                raise
+            except PlatformError:
+                self._given_up = False  # a refusal is an answer
+                raise
+            else:
+                self._given_up = False
+                return answer
             self._sleep(wait)
             pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
 
@@ -237,27 +264,76 @@ def connect(
     """
     if context is None and kubeconfig is None and "KUBERNETES_SERVICE_HOST" in os.environ:
         return _from_pod(namespace, patience_seconds)
-    kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")
+    kubeconfig = kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    found = _read_kubeconfig(kubeconfig)
+    chosen = _choose_context(found, context)
     try:
-        contexts, current = kubernetes_config.list_kube_config_contexts(  # type: ignore[no-untyped-call]
-            config_file=kubeconfig
-        )
-        known = {each["name"]: each["context"] for each in contexts}
-        chosen = context or current["name"]
-        if chosen not in known:
-            raise ConfigError(
-                f'Context "{chosen}" is not in the kubeconfig. Known: {", ".join(sorted(known))}.'
-            )
         api = kubernetes_config.new_client_from_config(  # type: ignore[no-untyped-call]
             config_file=kubeconfig, context=chosen, persist_config=False
         )
-    except (kubernetes_config.ConfigException, OSError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200].rstrip(".")
+    except (*_UNREADABLE, kubernetes_config.ConfigException) as error:
         raise ConfigError(
-            f"No cluster to talk to: {reason}. Set KUBECONFIG, or write ~/.kube/config with your provider's command."
+            f"Context {chosen} of {kubeconfig} cannot be used: {_line(error)}. Write it again with your "
+            "provider's command."
         ) from error
-    space = namespace or known[chosen].get("namespace") or "default"
+    _require_sign_in(api.configuration, found, chosen)
+    space = namespace or found.contexts[chosen].get("namespace") or "default"
     return Connection(api, namespace=space, context=chosen, patience_seconds=patience_seconds)
+
+
+def _read_kubeconfig(kubeconfig: str) -> _Kubeconfig:
+    """All of its files together, as kubectl sees them."""
+    try:
+        document = _plain(KubeConfigMerger(kubeconfig).config)  # type: ignore[no-untyped-call]
+        if document is not None:
+            return _Kubeconfig(
+                {each["name"]: each["context"] for each in document.get("contexts") or ()},
+                document.get("current-context"),
+                {each["name"]: each.get("user") or {} for each in document.get("users") or ()},
+            )
+    except (*_UNREADABLE, kubernetes_config.ConfigException) as error:
+        raise ConfigError(
+            f"{kubeconfig} is no kubeconfig: {_line(error)}. Set KUBECONFIG, or write it again with your provider's "
+            "command."
+        ) from error
+    raise ConfigError(
+        f"No cluster to talk to: {kubeconfig} does not exist. Set KUBECONFIG, or write ~/.kube/config with your "
+        "provider's command."
+    )
+
+
+def _plain(node: Any) -> Any:
+    """What the official client has read and merged, without the nodes that remember whence it came."""
+    value = node.value if isinstance(node, ConfigNode) else node
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
+
+
+def _choose_context(found: _Kubeconfig, wanted: str | None) -> str:
+    known = ", ".join(sorted(found.contexts))
+    chosen = wanted or found.current
+    if not chosen:
+        raise ConfigError(
+            f"The kubeconfig has no current context. Choose one with --context: {known or 'there is none'}."
+        )
+    if chosen not in found.contexts:
+        raise ConfigError(f'Context "{chosen}" is not in the kubeconfig. Known: {known}.')
+    return chosen
+
+
+def _require_sign_in(configuration: Any, found: _Kubeconfig, chosen: str) -> None:
+    """The official client only logs a sign-in program that fails, and goes on as nobody."""
+    program = found.users.get(found.contexts[chosen].get("user", ""), {}).get("exec")
+    if program and not configuration.api_key and not configuration.cert_file:
+        raise ConfigError(
+            f"Context {chosen} cannot sign in: {program.get('command')} gave no credentials. Run "
+            f"`kubectl --context {chosen} get pods` to see why; install it, or sign in again."
+        )
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 
 def _from_pod(namespace: str | None, patience_seconds: float) -> Connection:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tunesmith.errors import DependencyError, PermissionDeniedError
@@ -15,6 +16,7 @@ from tunesmith.kubernetes.client import KubernetesClient, Thing
 _PULL = {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 _SETUP = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 _LONGEST = 300
+_SECONDS_TO_BE_SEEN = 60.0
 
 
 def why_job_waits(client: KubernetesClient, job: Thing) -> str | None:
@@ -37,6 +39,8 @@ def why_job_waits(client: KubernetesClient, job: Thing) -> str | None:
         return None
     if job["spec"].get("suspend"):
         return _why_queued(client, job)
+    if not status:
+        return _why_unseen(job)
     if not status.get("rayClusterName"):
         return None
     return why_cluster_waits(client, status["rayClusterName"], namespace=namespace)
@@ -120,6 +124,17 @@ def _accelerators(pod: Thing) -> tuple[str, Any] | None:
             if "/" in name:
                 return name, count
     return None
+
+
+def _why_unseen(job: Thing) -> str | None:
+    """The operator writes a status within a second or two of a creation."""
+    made = job["metadata"].get("creationTimestamp")
+    if not made or (datetime.now(UTC) - datetime.fromisoformat(made)).total_seconds() < _SECONDS_TO_BE_SEEN:
+        return None
+    return (
+        "KubeRay's operator has not looked at it: does it run, and does it watch this namespace? "
+        "`tunesmith doctor --cluster`"
+    )
 
 
 def _why_queued(client: KubernetesClient, job: Thing) -> str:

@@ -1,4 +1,4 @@
-"""A user's program: `begin`, `pause ID`, `resume ID`, `wait ID STATUS`. Its last line is the answer, as JSON.
+"""A user's program: `begin`, `pause ID`, `resume ID`, `reach ID STEP`, `wait ID STATUS`; its last line is JSON.
 
 It runs as `python -c`, with what the image holds: the official client, an address and a key.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 import openai
 
-STEPS = 400
+STEPS = 2000
+"""Minutes also on a fast machine: a pod that pauses it takes a while to start."""
 POLL_SECONDS = 2.0
 ENDED = ("succeeded", "failed", "cancelled")
 
@@ -20,16 +21,14 @@ def begin(client: Any) -> dict[str, Any]:
     turns = [{"role": "user", "content": "Colour?"}, {"role": "assistant", "content": "blue"}]
     lines = (json.dumps({"messages": turns}) + "\n").encode() * 64
     file = client.files.create(file=("examples.jsonl", lines), purpose="fine-tune")
-    knobs = {"max_steps": STEPS, "sequence_length": 64, "checkpoint_every_steps": 10}
+    knobs = {"max_steps": STEPS, "sequence_length": 64, "checkpoint_every_steps": 50}
     job = client.fine_tuning.jobs.create(
         model=client.models.list().data[0].id,
         training_file=file.id,
         suffix="cluster-test",
         extra_body={"tunesmith": {"set": knobs}},
     )
-    while client.fine_tuning.jobs.retrieve(job.id).status not in ENDED and len(steps(client, job.id)) < 20:
-        time.sleep(POLL_SECONDS)
-    return told(client, client.fine_tuning.jobs.retrieve(job.id))
+    return reach(client, job.id, "60")
 
 
 def pause(client: Any, job: str) -> dict[str, Any]:
@@ -42,6 +41,15 @@ def resume(client: Any, job: str) -> dict[str, Any]:
     """Resume a job, and wait until it trains."""
     client.fine_tuning.jobs.resume(job)
     return wait(client, job, "running")
+
+
+def reach(client: Any, job: str, step: str) -> dict[str, Any]:
+    """Wait until a job has made a step, or has ended."""
+    while (found := client.fine_tuning.jobs.retrieve(job)).status not in ENDED and newest(client, job) < int(
+        step
+    ):
+        time.sleep(POLL_SECONDS)
+    return told(client, found)
 
 
 def wait(client: Any, job: str, status: str) -> dict[str, Any]:
@@ -67,7 +75,13 @@ def steps(client: Any, job: str) -> list[int]:
     return [event.data["step"] for event in events if event.type == "metrics"][::-1]
 
 
-COMMANDS = {"begin": begin, "pause": pause, "resume": resume, "wait": wait}
+def newest(client: Any, job: str) -> int:
+    """The last step that was told of."""
+    events = client.fine_tuning.jobs.list_events(job, limit=20).data
+    return max((event.data["step"] for event in events if event.type == "metrics"), default=0)
+
+
+COMMANDS = {"begin": begin, "pause": pause, "reach": reach, "resume": resume, "wait": wait}
 
 if __name__ == "__main__":
     _, command, *rest = sys.argv

@@ -296,3 +296,37 @@ def test_a_job_becomes_ray_jobs_until_it_is_trained(release: Release) -> None:
         running.join(timeout=30)
     assert release.server.find("RayJob", f"{other.id}-1")
     assert release.services() == ["tiny-reader"]
+
+
+def test_jobs_and_bases_outlive_an_api_server_that_goes_away(release: Release) -> None:
+    """Nothing is lost by it, begun twice or failed; what was wanted meanwhile is made when it is back."""
+    client = KubernetesClient(
+        connect(kubeconfig=str(release.server.kubeconfig(release.folder)), patience_seconds=1)
+    )
+    port, stop = free_ports(["status"])["status"], threading.Event()
+    controller = ClusterController(release.settings(), client, port=port)
+    running = threading.Thread(target=controller.run, args=(stop,))
+    running.start()
+    try:
+        first = _submit(release)
+        _until(lambda: release.server.find("RayJob", f"{first.id}-1"))
+        release.server.set_status("RayJob", f"{first.id}-1", {"jobDeploymentStatus": "Running"})
+        release.server.go_away()
+        other = _submit(release)
+        time.sleep(5)
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz").json()["status"] == "ok"
+        release.server.come_back()
+        jobs = JobRequests(open_home_database(release.settings().home), "default")
+        assert {jobs.job(job.id).state for job in (first, other)} <= {"validating_files", "queued", "running"}
+        end = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED"}
+        folder = release.folder / "objects" / "projects" / "default" / "jobs" / first.id / "attempt-0001"
+        last = {"outcome": "failed", "message": "Diverged.", "code": "x", "param": None, "again": False}
+        append_event(folder / "events.jsonl", "ended", **last)
+        release.server.set_status("RayJob", f"{first.id}-1", end)
+        _until(lambda: jobs.job(first.id).state == "failed")
+        _until(lambda: release.server.find("RayJob", f"{other.id}-1"))
+        assert release.server.find("RayJob", f"{first.id}-2") is None
+        _until(lambda: release.services() == ["tiny-reader"])
+    finally:
+        stop.set()
+        running.join(timeout=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ case "$1" in
     if [ -f "$HELM_MANIFEST" ]; then cat "$HELM_MANIFEST"
     else echo 'Error: execution error: image is empty' >&2; exit 1; fi ;;
   get) if [ -f "$HELM_INSTALLED" ]; then cat "$HELM_MANIFEST"; else echo 'Error: release: not found' >&2; exit 1; fi ;;
-  upgrade) if [ -n "$HELM_FAILS" ]; then sleep 0.5; echo 'Error: context deadline exceeded' >&2; exit 1; fi ;;
+  upgrade) if [ -n "$HELM_FAILS" ]; then sleep 0.5; echo "Error: $HELM_FAILS" >&2; exit 1; fi ;;
   uninstall) ;;
 esac
 """
@@ -74,3 +75,25 @@ def good_cluster(server: FakeApiServer) -> FakeApiServer:
         }
     )
     return server
+
+
+@pytest.fixture
+def charts_bring_kinds(server: FakeApiServer, helm_log: Path) -> Iterator[None]:
+    """A while after helm has installed a chart, the server serves what the chart defines."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.3):
+            done = helm_log.read_text(encoding="utf-8")
+            if "--install prometheus" in done:
+                server.groups = {"monitoring.coreos.com/v1"}
+            if "--install kueue" in done:
+                server.missing_kinds.discard("Workload")
+            if "--install kuberay-operator" in done:
+                server.missing_kinds -= {"RayJob", "RayService", "RayCluster"}
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()

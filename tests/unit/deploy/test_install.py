@@ -82,7 +82,7 @@ def test_the_chart_is_told_what_the_cluster_knows(
 
 
 def test_prerequisites_go_in_first_and_in_order(
-    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path, charts_bring_kinds: None
 ) -> None:
     good_cluster.missing_kinds = {"Workload"}
     words = ["--with", "kueue=0.17.2", "--with", "kuberay", "--with", "monitoring"]
@@ -103,7 +103,7 @@ def test_a_prerequisite_that_is_none_or_fails_begins_nothing_more(
     with pytest.raises(ConfigError, match="--with istio: not one of kuberay, kueue, monitoring"):
         CliRunner().invoke(app, ["deploy", "install", "--with", "istio"], catch_exceptions=False)
     assert asked(helm_log, "upgrade") == []
-    monkeypatch.setenv("HELM_FAILS", "1")
+    monkeypatch.setenv("HELM_FAILS", "context deadline exceeded")
     with pytest.raises(ConfigError, match="context deadline exceeded"):
         CliRunner().invoke(app, ["deploy", "install", "--with", "monitoring"], catch_exceptions=False)
     assert len(asked(helm_log, "upgrade")) == 1
@@ -138,7 +138,7 @@ def test_a_missing_namespace_is_made(
 def test_what_is_stuck_is_named(
     good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HELM_FAILS", "1")
+    monkeypatch.setenv("HELM_FAILS", "context deadline exceeded")
     stuck_pod(good_cluster)
     with pytest.raises(
         ConfigError, match=r"was taken back: context deadline.*stuck: .*Image tunesmith:9 cannot be"
@@ -209,6 +209,41 @@ def test_destroy_takes_what_was_made_and_nothing_else(
     remove(client, Helm.find(), RELEASE, say=said.append)
     assert said == ["helm uninstall", "RayJob ftjob-1-1"]
     assert sorted(thing["metadata"]["name"] for thing in good_cluster.all("RayJob")) == ["other", "theirs"]
+
+
+def test_destroy_takes_what_hooks_have_left(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
+) -> None:
+    """Helm leaves the pod of `helm test`, and a migration that failed."""
+    labels = {"app.kubernetes.io/instance": "tunesmith", "app.kubernetes.io/managed-by": "Helm"}
+    for kind, api, name in (("Pod", "v1", "tunesmith-test"), ("Job", "batch/v1", "tunesmith-migration")):
+        thing = {"apiVersion": api, "kind": kind, "metadata": {"name": name, "labels": labels}, "spec": {}}
+        good_cluster.put(thing)
+    theirs = {"name": "theirs", "labels": {**labels, "app.kubernetes.io/instance": "another"}}
+    good_cluster.put({"apiVersion": "v1", "kind": "Pod", "metadata": theirs, "spec": {}})
+    removal = plan_removal(client, Helm.find(), RELEASE)
+    assert removal.lines() == ["Pod tunesmith-test (a hook's)", "Job tunesmith-migration (a hook's)"]
+    good_cluster.forbidden = {("list", "roles")}
+    remove(client, Helm.find(), RELEASE, say=lambda line: None)
+    assert [thing["metadata"]["name"] for thing in good_cluster.all("Pod")] == ["theirs"]
+    assert good_cluster.all("Job") == []
+
+
+def test_what_is_only_doubtful_is_told_and_installed(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
+) -> None:
+    good_cluster.remove("StorageClass", "fast")
+    said = run_install(client)
+    assert "storage: no default StorageClass: name one in the values, or claims stay pending" in said
+    assert asked(helm_log, "upgrade")
+
+
+def test_whoever_may_not_look_at_namespaces_installs_into_his_own(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
+) -> None:
+    good_cluster.forbidden = {("get", "namespaces")}
+    run_install(client)
+    assert asked(helm_log, "upgrade")
 
 
 def test_destroy_says_what_does_not_go(

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from api_server import FakeApiServer
 from crd import HAVE_CRDS, operator_faults, validate
-from pod_templates import template_files
+from pod_templates import STATE, shared_files, template_files
 from typer.testing import CliRunner
 
 from tunesmith.cli.main import app
@@ -19,26 +19,12 @@ from tunesmith.config.recipe import load_recipe
 from tunesmith.config.train import TrainConfig
 from tunesmith.deploy.recipe_run import find_templates, recipe_run
 from tunesmith.deploy.submit import follow_run, submit_run
-from tunesmith.errors import ConfigError, NotFoundError, PlatformError, TrainingError
+from tunesmith.errors import ConfigError, NotFoundError, PlatformError, TrainingError, UnavailableError
 from tunesmith.kubernetes.client import KubernetesClient
+from tunesmith.kubernetes.connection import connect
 from tunesmith.kubernetes.templates import ClusterTemplates, parse_templates
 
 LINE = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
-STATE = "/var/lib/objects"
-
-
-def shared_files(**variables: str) -> dict[str, str]:
-    """Templates whose training pods share a volume."""
-    variables = variables or {"TUNESMITH_OBJECTS_URL": f"file://{STATE}"}
-    files = template_files()
-    for name in [name for name in files if name.startswith("train-")]:
-        pod = yaml.safe_load(files[name])
-        pod["spec"]["volumes"] = [{"name": "state", "persistentVolumeClaim": {"claimName": "state"}}]
-        container = pod["spec"]["containers"][0]
-        container["volumeMounts"] = [{"name": "state", "mountPath": STATE}]
-        container["env"] += [{"name": name, "value": value} for name, value in variables.items()]
-        files[name] = yaml.safe_dump(pod)
-    return files
 
 
 def shared() -> ClusterTemplates:
@@ -107,6 +93,36 @@ def test_a_run_is_made_once(release: FakeApiServer, client: KubernetesClient, co
     assert len(release.all("RayJob")) == 1
 
 
+def test_recipe_and_data_go_with_their_run(
+    release: FakeApiServer, client: KubernetesClient, config: TrainConfig
+) -> None:
+    name = submit_run(client, config, release="tunesmith")
+    job, config_map = release.find("RayJob", name), release.find("ConfigMap", name)
+    assert job is not None
+    assert config_map is not None
+    (owner,) = config_map["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("RayJob", job["metadata"]["uid"])
+
+
+def test_an_answer_that_is_lost_takes_nothing_from_the_run(
+    release: FakeApiServer, client: KubernetesClient, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = client.create
+
+    def create_and_lose(thing: Any) -> Any:
+        create(thing)
+        raise UnavailableError("cut")
+
+    monkeypatch.setattr(client, "create", create_and_lose)
+    with pytest.raises(UnavailableError, match="cut"):
+        submit_run(client, config, release="tunesmith")
+    monkeypatch.undo()
+    (job,) = release.all("RayJob")
+    name = job["metadata"]["name"]
+    assert release.find("ConfigMap", name), "its pods mount it"
+    assert submit_run(client, config, release="tunesmith") == name
+
+
 def test_nothing_half_made_is_left(
     release: FakeApiServer, client: KubernetesClient, config: TrainConfig
 ) -> None:
@@ -151,6 +167,43 @@ def test_a_run_is_followed_to_its_end(
     follow_run(client, name, say=said.append, pause_seconds=0.1)
     operator.join()
     assert said == [f"{name}: new", "again", "step 1", "step 2", f"{name}: running", f"{name}: complete"]
+
+
+def test_a_run_is_followed_across_a_server_that_goes_away(
+    release: FakeApiServer, tmp_path: Path, config: TrainConfig
+) -> None:
+    client = KubernetesClient(connect(kubeconfig=str(release.kubeconfig(tmp_path)), patience_seconds=0.3))
+    name = submit_run(client, config, release="tunesmith")
+    release.set_status("RayJob", name, {"jobDeploymentStatus": "Running"})
+    said: list[str] = []
+
+    def watch(line: str) -> None:
+        said.append(line)
+        if line == f"{name}: running" and len(said) == 1:
+            release.go_away()
+        if "goes on unseen" in line:
+            release.set_status("RayJob", name, {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"})
+            release.come_back()
+
+    follow_run(client, name, say=watch, pause_seconds=0.1)
+    assert [line.partition(": ")[2].split(":")[0] for line in said] == [
+        "running",
+        "goes on unseen",
+        "complete",
+    ]
+
+
+def test_a_submitter_that_has_not_started_has_said_nothing(
+    release: FakeApiServer, client: KubernetesClient, config: TrainConfig
+) -> None:
+    name = submit_run(client, config, release="tunesmith")
+    labels = {"batch.kubernetes.io/job-name": name}
+    pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "s"}]}}
+    release.put({**pod, "metadata": {"name": "submitter", "labels": labels}})
+    _play(release, name, [{"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}]).join()
+    said: list[str] = []
+    follow_run(client, name, say=said.append, pause_seconds=0.1)
+    assert said == [f"{name}: complete"]
 
 
 def test_a_failed_run_says_why(release: FakeApiServer, client: KubernetesClient, config: TrainConfig) -> None:

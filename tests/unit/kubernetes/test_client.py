@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 from api_server import FakeApiServer
 from crd import HAVE_CRDS
 
@@ -67,6 +66,73 @@ def test_a_busy_server_is_asked_again(server: FakeApiServer, client: KubernetesC
     server.busy = [status, status]
     client.create(config_map("a"))
     assert len(server.requests) == 3
+
+
+def test_a_busy_server_says_when_to_come_again(
+    server: FakeApiServer, client: KubernetesClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(client._connection, "_sleep", waited.append)
+    server.busy, server.retry_after = [429, 429], 3
+    client.create(config_map("a"))
+    assert waited == [3.0, 3.0]
+    server.busy, server.retry_after = [429], 60
+    with pytest.raises(UnavailableError, match="answers 429"):
+        client.all("Pod")  # longer than anybody here waits
+    assert waited == [3.0, 3.0]
+
+
+def test_patience_is_had_once(
+    server: FakeApiServer, client: KubernetesClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop over a hundred jobs must not stand still a hundred times as long."""
+    clock = [0.0]
+    monkeypatch.setattr(
+        client._connection, "_sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds)
+    )
+    monkeypatch.setattr("tunesmith.kubernetes.connection.time.monotonic", lambda: clock[0])
+    server.go_away()
+    for waited in (True, False, False):
+        began = clock[0]
+        with pytest.raises(UnavailableError, match="cannot be reached"):
+            client.all("Pod")
+        assert (clock[0] - began > 5) is waited
+    server.come_back()
+    assert client.all("Pod") == []
+    server.busy = [503, 503]
+    assert client.all("Pod") == [], "and has patience again"
+
+
+def test_pages_that_the_server_forgot_are_counted_anew(
+    server: FakeApiServer, client: KubernetesClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        server.put(config_map(f"a{number}"))
+    request = client._connection.request
+
+    def request_and_forget(method: str, path: str, **options: Any) -> bytes:
+        answer = request(method, path, **options)
+        if len(server.requests) == 1:
+            server.put(config_map("a5"))
+            server.forget()
+        return answer
+
+    monkeypatch.setattr(client._connection, "request", request_and_forget)
+    assert [thing["metadata"]["name"] for thing in client.all("ConfigMap")] == [f"a{n}" for n in range(6)]
+
+
+def test_a_container_that_has_not_started_has_no_log(server: FakeApiServer, client: KubernetesClient) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p"},
+        "spec": {"containers": [{"name": "c"}]},
+    }
+    server.put(pod)
+    assert client.log("p", container="c") == b""
+    assert client.log("gone", container="c") == b""
+    server.logs[("tunesmith", "p")] = "said\n"
+    assert client.log("p", container="c") == b"said\n"
 
 
 def test_a_server_that_stays_busy_is_given_up(server: FakeApiServer, tmp_path: Path) -> None:
@@ -196,21 +262,16 @@ def test_a_watch_that_was_forgotten_lists_anew_and_tells_what_is_missing(
     follower.stop()
 
 
-def test_a_watch_outlives_a_server_that_is_away_for_a_while(
-    server: FakeApiServer, client: KubernetesClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pool, lost = client._connection._pool, [2]
-    real = pool.request
-
-    def request(method: str, url: str, **options: Any) -> Any:
-        if "watch=true" in url and lost[0]:
-            lost[0] -= 1
-            raise urllib3.exceptions.ProtocolError("Connection aborted.")
-        return real(method, url, **options)
-
-    monkeypatch.setattr(pool, "request", request)
+def test_a_watch_outlives_a_server_that_is_away_for_a_while(server: FakeApiServer, tmp_path: Path) -> None:
+    client = KubernetesClient(connect(kubeconfig=str(server.kubeconfig(tmp_path)), patience_seconds=0.2))
+    server.put(config_map("stays"))
+    server.put(config_map("goes"))
     follower = Follower(client)
-    follower.until(lambda: lost == [0])
-    server.put(config_map("a"))
-    follower.until(lambda: ("seen", "a") in follower.names())
+    follower.until(lambda: len(follower.names()) == 2)
+    server.go_away()
+    server.remove("ConfigMap", "goes")
+    server.put(config_map("comes"))
+    time.sleep(1)
+    server.come_back()
+    follower.until(lambda: {("gone", "goes"), ("seen", "comes")} <= set(follower.names()))
     follower.stop()
