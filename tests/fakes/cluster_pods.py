@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import secrets
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tunesmith.deploy.helm import Helm, Release
+from tunesmith.deploy.helm import ASSUMED_APIS, Helm, Release
 from tunesmith.kubernetes.client import KubernetesClient
 
 PROGRAMS = Path(__file__).parents[1] / "cluster" / "programs"
@@ -22,12 +23,13 @@ _LABEL = "tunesmith-test/program"
 
 def program_pod(release: Release, helm: Helm, program: str, *arguments: str) -> dict[str, Any]:
     """The pod of a program, from the release's own test pod: what reaches the gateway, and nothing else."""
-    documents = [document for document in yaml.safe_load_all(helm.render(release)) if document]
-    (test,) = [
-        document
-        for document in documents
-        if document["kind"] == "Pod" and "test" in document["metadata"]["annotations"]["helm.sh/hook"]
-    ]
+    # `render` leaves it out, since it would run as soon as it is applied.
+    apis = [word for api in ASSUMED_APIS for word in ("--api-versions", api)]
+    words = [str(helm.binary), "template", release.name, *release.arguments, *apis]
+    shown = subprocess.run(
+        [*words, "--show-only", "templates/tests/pod.yaml"], capture_output=True, check=True
+    )
+    test = yaml.safe_load(shown.stdout)
     pod = copy.deepcopy(test)
     name = f"{program}-{secrets.token_hex(3)}"
     pod["metadata"] = {
