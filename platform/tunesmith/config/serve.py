@@ -41,8 +41,8 @@ class EngineConfig(StrictModel):
     """White space between the parts of decoded JSON. A model that never leaves it needs `none`; one that has learnt to
     write `": "` is led astray by that."""
     tool_call_parser: str | None = None
-    """vLLM's parser for the tool calls that this model writes (`hermes`, `llama3_json`, `mistral`, ...). Unset: tools
-    get a 400, unless `tool_choice` is `none`."""
+    """vLLM's parser for the tool calls that this model writes (`hermes`, `llama3_json`, `mistral`, ...). Unset: calls
+    are made where `tool_choice` is `required` or names a function; `auto` gets a 400."""
     reasoning_parser: str | None = None
     """vLLM's parser for the reasoning that this model writes before its answer (`qwen3`, `deepseek_r1`, ...), which
     then stands beside the answer. Unset: it is part of it."""

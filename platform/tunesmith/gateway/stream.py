@@ -12,10 +12,13 @@ from starlette.types import Receive, Scope, Send
 from tunesmith.errors import PlatformError
 from tunesmith.gateway.errors import platform_error_body
 from tunesmith.gateway.metrics import Tally
+from tunesmith.gateway.served import without_nulls
 from tunesmith.gateway.upstream import EventSource, in_stream_error
 
 _LOGPROBS = (b'"logprobs":{', b'"logprobs": {')
-_LOOKED_AT = (b'"error"', b'"usage"', b'"timings_ms"', *_LOGPROBS)
+_CALLS = (b'"tool_calls":[{', b'"tool_calls": [{')
+_COMPLETED = (*_LOGPROBS, *_CALLS)
+_LOOKED_AT = (b'"error"', b'"usage"', b'"timings_ms"', *_COMPLETED)
 """What makes a chunk worth reading; all others are passed on as they are."""
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -83,7 +86,9 @@ def _look_at(event: bytes, *, tally: Tally, usage_wanted: bool) -> bytes | None:
     tally.answered(chunk)
     if chunk.get("usage") and not chunk.get("choices"):
         return event if usage_wanted else None
-    return _event(_complete_logprobs(chunk)) if any(word in payload for word in _LOGPROBS) else event
+    if any(word in payload for word in _COMPLETED):
+        return _event(_complete_calls(_complete_logprobs(chunk)))
+    return event
 
 
 def _complete_logprobs(chunk: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +96,17 @@ def _complete_logprobs(chunk: dict[str, Any]) -> dict[str, Any]:
     for choice in chunk["choices"]:
         if "delta" in choice and choice.get("logprobs"):
             choice["logprobs"] = {"refusal": None} | choice["logprobs"]
+    return chunk
+
+
+def _complete_calls(chunk: dict[str, Any]) -> dict[str, Any]:
+    """A call is gone on with by what is new of it: vLLM says null of the rest, for which the schema has no place."""
+    for choice in chunk["choices"]:
+        if calls := choice.get("delta", {}).get("tool_calls"):
+            choice["delta"]["tool_calls"] = [
+                without_nulls(call) | {"function": without_nulls(call.get("function") or {})}
+                for call in calls
+            ]
     return chunk
 
 

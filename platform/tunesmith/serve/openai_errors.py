@@ -17,9 +17,10 @@ from tunesmith.errors import ConfigError, PlatformError
 _EVENT = b'data: {"error"'
 _NEEDS_A_PARSER = "--tool-call-parser"
 _NO_PARSER = (
-    "The engine has no parser for the calls that this model writes, and tools need one unless tool_choice is 'none'. "
-    "Start the platform with engine.tool_call_parser, the name of vLLM's parser that fits the model (hermes, "
-    "llama3_json, mistral, ...), or send tool_choice='none'."
+    "The engine has no parser for the calls that this model writes, which it needs where the model may choose "
+    "(tool_choice='auto', and where it is left out). Start the platform with engine.tool_call_parser, the name of "
+    "vLLM's parser that fits the model (hermes, llama3_json, mistral, ...), or send tool_choice='required', a "
+    "function's name, or 'none'."
 )
 _INSIDE = re.compile(r" \(parameter=.*\)$| Valid aliases: .*$", re.DOTALL)
 

@@ -26,6 +26,7 @@ from tunesmith.serve.adapters import RegisteredAdapters
 from tunesmith.serve.cpu_executor import CpuExecutor
 from tunesmith.serve.disconnect import DisconnectOnCancel
 from tunesmith.serve.engine_kwargs import engine_kwargs
+from tunesmith.serve.forced_calls import FORCED_CALLS, parse_only_tools, register_forced_calls
 from tunesmith.serve.openai_errors import (
     OpenAIErrors,
     engine_error_body,
@@ -93,10 +94,13 @@ class VllmServer:
                 options.home, base=options.model, max_rank=options.engine.max_lora_rank
             )
             LoRAResolverRegistry.register_resolver("registry", _Resolver(adapters))
+        register_forced_calls()
         server = _Server.sync_init(
             _llm_config(options, gpu=gpu), engine_cls=VLLMEngine if gpu else _CpuEngine
         )
         await server.start()
+        if not options.engine.tool_call_parser and not options.engine.reasoning_parser:
+            parse_only_tools(server.engine._oai_serving_chat)
         return cls(server, options)
 
     async def asgi_app(self) -> FastAPI:
@@ -176,7 +180,7 @@ def _llm_config(options: EngineOptions, *, gpu: bool) -> LLMConfig:
     return LLMConfig(
         model_loading_config={"model_id": options.model, "model_source": options.source},
         accelerator_config={"kind": "gpu" if gpu else "cpu"},
-        engine_kwargs=engine_kwargs(options, gpu=gpu),
+        engine_kwargs=FORCED_CALLS | engine_kwargs(options, gpu=gpu),
         experimental_configs={"stream_batching_interval_ms": 0},
         callback_config=CallbackConfig(callback_class=_LoadedByEngine),
         # Ray's own metrics exporter would take the place of vLLM's, which /metrics serves.

@@ -138,7 +138,6 @@ def test_chat_completions(sdk: Any) -> None:
 def test_chat_completions_that_are_refused(sdk: Any, stream: bool) -> None:
     def refused(**fields: Any) -> openai.APIError:
         with pytest.raises(openai.APIError) as told:
-            # What only the engine finds may come as the first event of a stream.
             list(
                 sdk.chat.completions.create(
                     **{"model": BASE, "messages": MESSAGES, "stream": stream} | fields
@@ -159,10 +158,37 @@ def test_chat_completions_that_are_refused(sdk: Any, stream: bool) -> None:
         {"modalities": ["audio"]},
         {"tools": [{"type": "function"}]},
         {"logit_bias": {"a": 1}},
-        # The engine has no parser for calls.
-        {"tools": [{"type": "function", "function": LEAVE_TOOL}], "tool_choice": "required"},
     ):
-        assert refused(**wrong).type == "invalid_request_error", wrong
+        told = refused(**wrong)
+        assert isinstance(told, openai.BadRequestError), (wrong, "also where the engine finds it in a stream")
+        assert told.type == "invalid_request_error", wrong
+    left_out = refused(tools=[{"type": "function", "function": LEAVE_TOOL}])
+    assert "engine.tool_call_parser" in left_out.message
+    assert left_out.param == "tool_choice"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "days_of_leave"}}])
+def test_a_call_that_is_asked_for_is_made(sdk: Any, ear: Ear, choice: Any, stream: bool) -> None:
+    asked = {
+        "model": BASE,
+        "messages": MESSAGES,
+        "tools": [{"type": "function", "function": LEAVE_TOOL}],
+        "tool_choice": choice,
+        "parallel_tool_calls": False,
+        "max_tokens": 100,
+        "temperature": 0,
+        "frequency_penalty": 2,
+    }
+    if stream:
+        with sdk.chat.completions.stream(**asked) as events:
+            told = events.get_final_completion()
+        check_chunks(ear.last_stream(), usage=False)
+    else:
+        told = sdk.chat.completions.create(**asked)
+    [call] = told.choices[0].message.tool_calls
+    assert call.function.name == "days_of_leave"
+    assert json.loads(call.function.arguments)["staff"] in ("full-time", "part-time")
 
 
 def test_a_chat_stream_event_by_event(sdk: Any, ear: Ear) -> None:

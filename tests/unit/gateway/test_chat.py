@@ -382,3 +382,19 @@ def test_an_error_that_comes_in_pieces_is_read_whole(http, plane, cut):
     plane.in_stream = {"message": "seed: too large", "type": "BadRequestError", "param": "seed", "code": 400}
     response = http.post(CHAT, json={"model": "tiny-reader", "messages": QUESTION, "stream": True})
     assert (response.status_code, response.json()["error"]["param"]) == (400, "seed")
+
+
+def test_calls_in_a_stream_keep_to_the_specification(http, plane, conforms):
+    begun = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "leave", "arguments": "{"}}
+    more = {"index": 0, "id": None, "type": None, "function": {"name": None, "arguments": "}"}}
+    plane.chunks = [
+        {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]}
+        for call in (begun, more)
+    ]
+    answer = http.post(CHAT, json={"model": "tiny-reader", "messages": QUESTION, "stream": True})
+    first, second, _ = answer.text.removesuffix("\n\n").split("\n\n")
+    events = [json.loads(event.removeprefix("data: ")) for event in (first, second)]
+    for event in events:
+        conforms("CreateChatCompletionStreamResponse", event)
+    told = [event["choices"][0]["delta"]["tool_calls"] for event in events]
+    assert told == [[begun], [{"index": 0, "function": {"arguments": "}"}}]]

@@ -113,7 +113,7 @@ def test_too_long_prompt_has_its_code() -> None:
     "message",
     [
         '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
-        'tool_choice="required" requires --tool-call-parser to be set',
+        "tool_choice auto requires --tool-call-parser (parameter=tool_choice)",
     ],
 )
 def test_tools_without_a_parser_are_told_of_our_own_knob(message: str) -> None:
