@@ -147,7 +147,6 @@ class Node:
             "ip link set eth0 up",
             f"{outside} ip link set {wire} master {self.bridge} up",
             f"ip route add default via {self.gateway}",
-            "ulimit -n 65536",
             'exec unshare --mount --pid --fork --kill-child sh "$@"',
         ]
         return ["unshare", "--net", "sh", "-c", " && ".join(wiring), "pod"]
