@@ -131,9 +131,14 @@ class Node:
 
     def close(self) -> None:
         """Kill what runs, and take the network and the folders away."""
+        wires = [f"{self.bridge}{number}" for number in range(len(self._pods))]
         for pod in self._pods:
             pod.kill()
-        subprocess.run(["ip", "link", "delete", self.bridge], check=False)
+        for link in (
+            *wires,
+            self.bridge,
+        ):  # the kernel takes a wire away itself, when the last connection is forgotten
+            subprocess.run(["ip", "link", "delete", link], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _isolated(self, address: str, number: int) -> list[str]:
