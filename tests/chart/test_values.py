@@ -30,10 +30,11 @@ COMPANY = {
     "gateway.ingress.tlsSecret": "tunesmith-tls",
     "ray.faultTolerance.redis": "redis:6379",
 }
-EXCLUSIVE = {
+# In this order, for rows are drawn by it, and both workers of a run must draw the same.
+EXCLUSIVE = (
     frozenset({"gateway.ingress.enabled", "gateway.httpRoute.enabled"}),
     frozenset({"queues.enabled", "training.autoscaler.enabled"}),
-}
+)
 
 
 def sources() -> str:
