@@ -449,7 +449,7 @@ def test_another_project_sees_nothing(client, gateway_url, plane, database):
         with pytest.raises(openai.BadRequestError, match="not found"):
             other.responses.create(**ASKED, previous_response_id=made.id)
         reference = {"type": "item_reference", "id": made.output[0].id}
-        with pytest.raises(openai.BadRequestError, match="not found"):
+        with pytest.raises(openai.NotFoundError, match="not found"):
             other.responses.create(model="tiny-reader", input=[reference])
 
 
