@@ -103,6 +103,7 @@ def test_a_replica_killed_under_load_takes_nothing_with_it_that_had_not_begun(
     served: Served, way: str
 ) -> None:
     client = served.clients[way]
+    _wait_for_both(served.plane)
     names = list(served.says) * ROUNDS
     began = threading.Event()
     with ThreadPoolExecutor(8) as pool:
@@ -119,9 +120,12 @@ def test_a_replica_killed_under_load_takes_nothing_with_it_that_had_not_begun(
                 assert text, "what had not begun is begun again"
                 assert expected.startswith(text)
                 assert error["type"] == "server_error"
+
+
+def _wait_for_both(plane: Plane) -> None:
     deadline = time.monotonic() + 240
-    while len(served.plane.replicas().replicas["/engine"]) < 2:
-        assert time.monotonic() < deadline, "the second replica comes back"
+    while len(plane.replicas().replicas["/engine"]) < 2:
+        assert time.monotonic() < deadline, "a replica that was killed comes back"
         time.sleep(1)
 
 
