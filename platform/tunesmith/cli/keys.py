@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from tunesmith.cli.home_database import home_database
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
 from tunesmith.errors import ConfigError
 from tunesmith.records import DEFAULT_PROJECT, OWNER, ProjectRole
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 

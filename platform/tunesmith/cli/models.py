@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,6 @@ from tunesmith.cli.home_database import home_database
 from tunesmith.cli.terminal import HomeOption, JsonOption, print_json, print_table
 from tunesmith.config.home import Home
 from tunesmith.records import DEFAULT_PROJECT
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(help="Model versions and aliases.", no_args_is_help=True)
 

@@ -29,7 +29,7 @@ class Replicas:
         self._read_at = -REMEMBERED_SECONDS
         self._turn = 0
 
-    def nearest(self, path: str) -> str | None:
+    def choose(self, path: str) -> str | None:
         """Choose a replica, each in its turn.
 
         Args:

@@ -195,7 +195,7 @@ class Upstream:
         return response
 
     async def _connected(self, path: str, raw: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        if replica := self._replicas.nearest(path):
+        if replica := self._replicas.choose(path):
             try:
                 return await self._post(f"{replica}{path}", raw, headers)
             except _NO_CONNECTION:

@@ -82,22 +82,22 @@ def test_an_answer_that_a_replica_took_with_it_is_made_again(ask, replica_url, r
 
 def test_other_applications_go_by_the_proxy() -> None:
     replicas = Replicas(lambda: published({"/engine": ["http://a"]}))
-    assert replicas.nearest(ENGINE) == "http://a"
-    assert replicas.nearest("/answer/v1/chat/completions") is None
-    assert replicas.nearest("/engine-room") is None
+    assert replicas.choose(ENGINE) == "http://a"
+    assert replicas.choose("/answer/v1/chat/completions") is None
+    assert replicas.choose("/engine-room") is None
 
 
 def test_replicas_take_turns_and_a_lost_one_is_left_out_until_the_next_look(monkeypatch) -> None:
     replicas = Replicas(lambda: published({"/engine": ["http://a", "http://b"]}))
-    assert {replicas.nearest(ENGINE) for _ in range(2)} == {"http://a", "http://b"}
+    assert {replicas.choose(ENGINE) for _ in range(2)} == {"http://a", "http://b"}
     replicas.forget("http://a")
-    assert {replicas.nearest(ENGINE) for _ in range(3)} == {"http://b"}
+    assert {replicas.choose(ENGINE) for _ in range(3)} == {"http://b"}
     monkeypatch.setattr(module, "REMEMBERED_SECONDS", 0.0)
-    assert {replicas.nearest(ENGINE) for _ in range(2)} == {"http://a", "http://b"}
+    assert {replicas.choose(ENGINE) for _ in range(2)} == {"http://a", "http://b"}
 
 
 @pytest.mark.parametrize(
     "state", [None, published({"/engine": ["http://a"]}, seconds_ago=SILENT_AFTER_SECONDS + 1)]
 )
 def test_what_nobody_or_a_silent_controller_said_is_not_believed(state: PlatformState | None) -> None:
-    assert Replicas(lambda: state).nearest(ENGINE) is None
+    assert Replicas(lambda: state).choose(ENGINE) is None
