@@ -19,6 +19,7 @@ import psutil
 from tunesmith.config.home import Home
 from tunesmith.config.serve import ServeConfig
 from tunesmith.stores.platform_file import RunningPlatform, read_running
+from tunesmith.stores.state_file import PlatformState, read_state
 
 UP_SECONDS = 540
 
@@ -40,6 +41,13 @@ class LivePlatform:
         record = read_running(self.home)
         assert record is not None
         return record
+
+    @property
+    def state(self) -> PlatformState:
+        """What its controller last published."""
+        state = read_state(self.record.state_file)
+        assert state is not None
+        return state
 
     @property
     def ray_cpus(self) -> float:

@@ -231,10 +231,16 @@ def test_nothing_but_the_loopback_answers_without_a_secret(platform: LivePlatfor
     dashboard = httpx.get(f"{record.ray_dashboard}/api/serve/applications/")
     assert dashboard.status_code == 401
     outside = [address for address in _addresses() if not address.startswith("127.")]
-    ports = {"serve", "milvus", "gateway", "dashboard", "dashboard_agent", "ray"}
+    ports = {
+        name: record.ports[name]
+        for name in ("serve", "milvus", "gateway", "dashboard", "dashboard_agent", "ray")
+    }
+    replicas = platform.state.replicas
+    assert replicas.keys() >= {"/engine", "/embed", "/answer"}, "each listens itself"
+    ports |= {url: int(url.rpartition(":")[2]) for urls in replicas.values() for url in urls}
     for address in outside:
-        for name in ports:
-            assert not _connects(address, record.ports[name]), f"{name} listens on {address}"
+        for name, port in ports.items():
+            assert not _connects(address, port), f"{name} listens on {address}"
 
 
 def test_a_ray_job_can_be_submitted_with_the_token_alone(platform: LivePlatform, tmp_path: Path) -> None:
