@@ -28,16 +28,15 @@ from tunesmith.stores.objects import ObjectStore
 FLOW_LIMIT_SECONDS = 600
 GRACE_SECONDS = 20.0
 MARK = "TUNESMITH_TEST_SESSION"
-SHARED_PLATFORM = "tests/flows/shared_platform"
-"""The flows with the fixture `platform`: they run in one worker, so that it is started once."""
+SHARED_FOLDERS = ("tests/flows/shared_platform", "tests/flows/shared_plane")
+"""The flows that share what their folder starts: they run in one worker, so that it is started once."""
 LONGEST_FIRST = (
-    SHARED_PLATFORM,
+    "tests/flows/shared_platform",
     "tests/flows/test_quickstart.py",
     "tests/faults/test_kills.py",
     "tests/flows/test_train.py",
     "tests/flows/test_preference.py",
-    "tests/flows/test_replicas.py",
-    "tests/flows/test_serving.py",
+    "tests/flows/shared_plane",
     "tests/flows/test_reader.py",
     "tests/api/test_schemathesis.py",
 )
@@ -180,7 +179,8 @@ def objects(tmp_path: Path) -> ObjectStore:
 
 
 def _scope(nodeid: str) -> str:
-    return SHARED_PLATFORM if nodeid.startswith(SHARED_PLATFORM) else nodeid.partition("::")[0]
+    file = nodeid.partition("::")[0]
+    return next((folder for folder in SHARED_FOLDERS if file.startswith(f"{folder}/")), file)
 
 
 def _place(item: pytest.Item) -> int:

@@ -6,7 +6,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +15,19 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from tiny_llama import make_base
+from tiny_llama import make_adapter, make_base
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import EngineConfig, ServeConfig
 from tunesmith.controller.applications import replica_addresses
 from tunesmith.controller.plan import LISTENING_REPLICAS
 from tunesmith.engines.embedder import open_embedder
-from tunesmith.records import Chunk
-from tunesmith.serve.applications import serve_applications
+from tunesmith.records import Chunk, Lineage, ModelVersion
+from tunesmith.serve.applications import ENGINE, serve_applications
 from tunesmith.stores.database import ProjectRow, open_home_database
 from tunesmith.stores.milvus import open_vectors
 from tunesmith.stores.milvus_lite import EmbeddedMilvus
+from tunesmith.stores.registry import Registry
 from tunesmith.stores.state_file import PlatformState
 from tunesmith.stores.vectors import EmbeddedChunk, StoreRecord, collection_name
 
@@ -48,6 +49,8 @@ class Plane:
     home: Home
     base: Path
     store: StoreRecord
+    engine: EngineConfig
+    document: dict[str, Any]
 
     @property
     def model(self) -> str:
@@ -85,6 +88,28 @@ class Plane:
         addresses = replica_addresses(_get_global_client().get_serve_details()["target_groups"])
         return PlatformState("test", time.time(), (), addresses)
 
+    def scale(self, replicas: int) -> None:
+        """Have the engine run with so many replicas, all of which listen; those that run stay."""
+        if self.num_listening() == replicas:
+            return
+        _deploy(self.document, replicas)
+        wait_until(lambda: self.num_listening() == replicas)
+
+    def num_listening(self) -> int:
+        """Replicas of the engine that listen."""
+        return len(self.replicas().replicas.get("/engine", ()))
+
+    def register(self, name: str, *, seed: int, rank: int = 4) -> Path:
+        """Do what a training run does at its end: files first, then the row that makes the name visible."""
+        path = f"projects/acme/models/{name.rsplit(':', 1)[1]}"
+        folder = make_adapter(self.base, self.home.objects / path, seed=seed, rank=rank)
+        lineage = Lineage(
+            base=self.model, data_hash="", config={}, seed=seed, metrics={}, code_version="0", job_id=name
+        )
+        version = ModelVersion(name, "acme", self.model, "adapter", path, created_at=1, lineage=lineage)
+        Registry(open_home_database(self.home), "acme").register(version)
+        return folder
+
     def tokens_generated(self) -> float:
         """Tokens that the engine generated since it started."""
         lines = httpx.get(f"{self.url}/engine/metrics", timeout=10).text.splitlines()
@@ -94,7 +119,7 @@ class Plane:
 
 
 @contextmanager
-def running_plane(folder: Path, engine: EngineConfig, *, replicas: int = 1) -> Iterator[Plane]:
+def running_plane(folder: Path, engine: EngineConfig) -> Iterator[Plane]:
     """Start everything under a folder, and leave no process behind."""
     home, base = Home(folder / "home"), make_base(folder / "base")
     with open_home_database(home).session() as session:
@@ -110,12 +135,8 @@ def running_plane(folder: Path, engine: EngineConfig, *, replicas: int = 1) -> I
             shell.setenv(name, value)  # as `up` gives it to its Ray head
         store = _fill_store(home, milvus.uri)
         document = serve_applications(config, home=home, milvus_uri=milvus.uri, http_port=port)
-        document["applications"][0]["args"]["replicas"] |= {
-            "min_replicas": replicas,
-            "max_replicas": replicas,
-        }
         _start(document, ray_folder)
-        yield Plane(f"http://127.0.0.1:{port}", home, base, store)
+        yield Plane(f"http://127.0.0.1:{port}", home, base, store, engine, document)
     finally:
         import ray
 
@@ -128,8 +149,6 @@ def running_plane(folder: Path, engine: EngineConfig, *, replicas: int = 1) -> I
 def _start(document: dict[str, Any], ray_folder: str) -> None:
     import ray
     from ray import serve
-    from ray.serve.context import _get_global_client
-    from ray.serve.schema import ServeDeploySchema
 
     ray.init(
         address="local",
@@ -140,15 +159,35 @@ def _start(document: dict[str, Any], ray_folder: str) -> None:
         _temp_dir=ray_folder,
     )
     serve.start(http_options=document["http_options"])
-    # What the dashboard does with a PUT; the platform's own flow test goes through the dashboard.
-    _get_global_client().deploy_apps(ServeDeploySchema.model_validate(document))
-    deadline = time.monotonic() + 400
-    while True:
-        states = {name: app.status for name, app in serve.status().applications.items()}
-        if len(states) == 3 and set(states.values()) == {"RUNNING"}:
-            return
-        assert "DEPLOY_FAILED" not in states.values(), serve.status()
-        assert time.monotonic() < deadline, states
+    _deploy(document, replicas=1)
+    wait_until(_all_run)
+
+
+def _deploy(document: dict[str, Any], replicas: int) -> None:
+    """Do what the dashboard does with a PUT; the platform's own flow test goes through the dashboard."""
+    from ray.serve.context import _get_global_client
+    from ray.serve.schema import ServeDeploySchema
+
+    engine, *others = document["applications"]
+    # Beside the application's arguments, for a change of those would start each replica anew.
+    scaled = {**engine, "deployments": [{"name": ENGINE, "num_replicas": replicas}]}
+    asked = ServeDeploySchema.model_validate({**document, "applications": [scaled, *others]})
+    _get_global_client().deploy_apps(asked)
+
+
+def _all_run() -> bool:
+    from ray import serve
+
+    states = {name: app.status for name, app in serve.status().applications.items()}
+    assert "DEPLOY_FAILED" not in states.values(), serve.status()
+    return len(states) == 3 and set(states.values()) == {"RUNNING"}
+
+
+def wait_until(done: Callable[[], bool], *, seconds: float = 400) -> None:
+    """Ask twice a second until something is so."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"not so in {seconds} s"
         time.sleep(0.5)
 
 

@@ -1,26 +1,22 @@
-"""The data plane, for real: Ray Serve, vLLM on CPU, Milvus Lite, embeddings; one start for all tests."""
+"""The data plane, for real: Ray Serve, vLLM on CPU, Milvus Lite, embeddings."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import openai
 import psutil
 import pytest
-from serving_plane import EMBEDDER, NUM_TOKENS, QUESTION, TEXTS, Plane, running_plane
-from tiny_llama import greedy, make_adapter
+from serving_plane import EMBEDDER, NUM_TOKENS, QUESTION, TEXTS, Plane
+from tiny_llama import greedy
 
-from tunesmith.config.serve import EngineConfig
 from tunesmith.engines.embedder import open_embedder
 from tunesmith.rag.prompt import build_messages
-from tunesmith.records import Chunk, Hit, Lineage, ModelVersion, Source
-from tunesmith.stores.database import open_home_database
-from tunesmith.stores.registry import Registry
+from tunesmith.records import Chunk, Hit, Source
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
 
@@ -29,24 +25,9 @@ REPLICA = "ray::ServeReplica:engine:engine"
 
 
 @pytest.fixture(scope="module")
-def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
-    engine = EngineConfig(
-        json_whitespace="none", dtype="float32", max_loras=1, max_lora_rank=8, max_num_seqs=8
-    )
-    with running_plane(tmp_path_factory.mktemp("plane"), engine) as plane:
-        yield plane
-
-
-def _register(plane: Plane, name: str, *, seed: int, rank: int = 4) -> Path:
-    """Do what a training run does at its end: files first, then the row that makes the name visible."""
-    path = f"projects/acme/models/{name.rsplit(':', 1)[1]}"
-    folder = make_adapter(plane.base, plane.home.objects / path, seed=seed, rank=rank)
-    lineage = Lineage(
-        base=plane.model, data_hash="", config={}, seed=seed, metrics={}, code_version="0", job_id=name
-    )
-    version = ModelVersion(name, "acme", plane.model, "adapter", path, created_at=1, lineage=lineage)
-    Registry(open_home_database(plane.home), "acme").register(version)
-    return folder
+def plane(one_plane: Plane) -> Plane:
+    one_plane.scale(1)
+    return one_plane
 
 
 def _events(text: str) -> list[dict[str, Any]]:
@@ -69,14 +50,14 @@ def test_base_says_what_transformers_says(plane: Plane) -> None:
 
 
 def test_adapters_registered_while_it_runs_say_what_peft_says(plane: Plane) -> None:
-    names = [f"ft:{plane.model}:acme:leave:00000{seed}" for seed in (1, 2)]
+    # One more than fit into memory: asked in turn, each throws the one out that comes next.
+    names = [f"ft:{plane.model}:acme:leave:00000{seed}" for seed in range(plane.engine.max_loras + 1)]
     with pytest.raises(openai.NotFoundError):
         plane.complete(names[0])
-    folders = [_register(plane, name, seed=seed) for seed, name in enumerate(names, 1)]
+    folders = [plane.register(name, seed=seed) for seed, name in enumerate(names, 1)]
     expected = [greedy(plane.base, QUESTION, max_tokens=NUM_TOKENS, adapter=folder) for folder in folders]
     base = greedy(plane.base, QUESTION, max_tokens=NUM_TOKENS)
-    assert len({base, *expected}) == 3
-    # One adapter fits into memory: each request here throws the other one out.
+    assert len({base, *expected}) == len(names) + 1
     assert [plane.complete(name) for name in (*names, *names, plane.model)] == [*expected, *expected, base]
 
 
@@ -87,8 +68,8 @@ def test_unknown_model_is_an_openai_404(plane: Plane) -> None:
 
 
 def test_too_large_an_adapter_is_told(plane: Plane) -> None:
-    name = f"ft:{plane.model}:acme:wide:000003"
-    _register(plane, name, seed=3, rank=16)
+    name = f"ft:{plane.model}:acme:wide:000016"
+    plane.register(name, seed=3, rank=16)
     with pytest.raises(openai.BadRequestError, match="rank 16, the engine takes 8"):
         plane.complete(name)
     answer = plane.ask(model=name)
@@ -192,7 +173,7 @@ def _settled(plane: Plane) -> float:
 
 def test_killed_replica_leaves_no_engine_and_its_successor_knows_the_adapters(plane: Plane) -> None:
     name = f"ft:{plane.model}:acme:again:000009"
-    folder = _register(plane, name, seed=9)
+    folder = plane.register(name, seed=9)
     expected = greedy(plane.base, QUESTION, max_tokens=NUM_TOKENS, adapter=folder)
     assert plane.complete(name) == expected
     replica = next(p for p in psutil.Process().children(recursive=True) if _title(p).startswith(REPLICA))

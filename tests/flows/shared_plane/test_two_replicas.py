@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,24 +12,19 @@ import openai
 import psutil
 import pytest
 import uvicorn
-from serving_plane import NUM_TOKENS, QUESTION, Plane, free_port, running_plane
-from tiny_llama import greedy, make_adapter
+from serving_plane import NUM_TOKENS, QUESTION, Plane, free_port, wait_until
+from tiny_llama import greedy
 
-from tunesmith.config.serve import EngineConfig
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.replicas import Replicas
 from tunesmith.gateway.upstream import Upstream
-from tunesmith.records import Lineage, ModelVersion
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.objects import ObjectStore
-from tunesmith.stores.registry import Registry
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
 NUM_ADAPTERS = 10
-IN_MEMORY = 4
-"""Fewer than there are: the least recently used leave, and come back."""
 ROUNDS = 12
 
 
@@ -44,24 +38,18 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(one_plane: Plane) -> Iterator[Served]:
     """Two replicas, ten adapters, two gateways."""
-    engine = EngineConfig(
-        max_model_len=512, max_num_seqs=16, kv_cache_gib=0.1, dtype="float32", max_loras=IN_MEMORY
-    )
-    with running_plane(tmp_path_factory.mktemp("replicas"), engine, replicas=2) as plane:
-        says = dict(_register(plane, number) for number in range(NUM_ADAPTERS))
-        assert len(plane.replicas().replicas["/engine"]) == 2
-        with _gateway(plane, Replicas(plane.replicas)) as direct, _gateway(plane, None) as proxied:
-            yield Served(plane, {"replicas": direct, "proxy": proxied}, says)
+    one_plane.scale(2)
+    assert one_plane.engine.max_loras < NUM_ADAPTERS, "the least recently used leave, and come back"
+    says = dict(_register(one_plane, number) for number in range(NUM_ADAPTERS))
+    with _gateway(one_plane, Replicas(one_plane.replicas)) as direct, _gateway(one_plane, None) as proxied:
+        yield Served(one_plane, {"replicas": direct, "proxy": proxied}, says)
 
 
 def _register(plane: Plane, number: int) -> tuple[str, str]:
-    name = f"ft:{plane.model}:acme:a{number}:{number:06}"
-    folder = make_adapter(plane.base, plane.home.objects / f"models/a{number}", seed=100 + number)
-    lineage = Lineage(plane.model, "0" * 64, {}, 1, {}, "0.1.0", f"ftjob-{number}")
-    version = ModelVersion(name, "acme", plane.model, "adapter", f"models/a{number}", 1, lineage)
-    Registry(open_home_database(plane.home), "acme").register(version)
+    name = f"ft:{plane.model}:acme:a{number}:{100 + number:06}"
+    folder = plane.register(name, seed=100 + number)
     return name, greedy(plane.base, QUESTION, max_tokens=NUM_TOKENS, adapter=folder)
 
 
@@ -103,7 +91,8 @@ def test_a_replica_killed_under_load_takes_nothing_with_it_that_had_not_begun(
     served: Served, way: str
 ) -> None:
     client = served.clients[way]
-    _wait_for_both(served.plane)
+    # A replica that was killed comes back.
+    wait_until(lambda: served.plane.num_listening() == 2, seconds=240)
     names = list(served.says) * ROUNDS
     began = threading.Event()
     with ThreadPoolExecutor(8) as pool:
@@ -120,13 +109,6 @@ def test_a_replica_killed_under_load_takes_nothing_with_it_that_had_not_begun(
                 assert text, "what had not begun is begun again"
                 assert expected.startswith(text)
                 assert error["type"] == "server_error"
-
-
-def _wait_for_both(plane: Plane) -> None:
-    deadline = time.monotonic() + 240
-    while len(plane.replicas().replicas["/engine"]) < 2:
-        assert time.monotonic() < deadline, "a replica that was killed comes back"
-        time.sleep(1)
 
 
 def _complete(client: openai.OpenAI, name: str) -> str | None:
