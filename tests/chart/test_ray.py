@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from crd import HAVE_CRDS, operator_faults, validate
 from kubernetes_schema import VERSIONS, faults
-from ray_objects import OWN_FOLDER, pods_of, ray_objects, serve_config, templates
+from ray_objects import OWN_FOLDER, RELEASE, pods_of, ray_objects, serve_config, templates
 from rendering import Objects, find, render_objects
 from test_processes import mounted
 
 from generate.manifests import CHART
 from tunesmith.config.in_cluster import read_settings
-from tunesmith.kubernetes.ray_job import OBJECTS_VOLUME
+from tunesmith.config.train import ResourcesConfig
+from tunesmith.kubernetes.ray_job import MODEL_CACHE_VOLUME, OBJECTS_VOLUME, Run, ray_job
 from tunesmith.kubernetes.ray_service import serve_url
 
 needs_crds = pytest.mark.skipif(not HAVE_CRDS, reason="KubeRay's CRDs do not lie beside the checkout")
@@ -205,8 +206,62 @@ def test_model_cache_is_mounted_where_weights_are_looked_for() -> None:
     for file in ("worker-cpu.yaml", "train-worker-cpu.yaml"):
         pod = templates(objects).pod(file)["spec"]
         home = next(entry["value"] for entry in pod["containers"][0]["env"] if entry["name"] == "HF_HOME")
-        (mount,) = (m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "model-cache")
+        (mount,) = _cache_mounts(pod)
         assert mount["mountPath"] == home
+
+
+def test_what_is_served_comes_from_a_cache_that_no_program_of_a_tenant_can_write_to() -> None:
+    """A training job put weights where serving looked for its own: both mounted the whole claim."""
+    folders = {}
+    for part, pod in _cached_pods("modelHub.offline=false").items():
+        (mount,) = _cache_mounts(pod["spec"])
+        assert not mount.get("readOnly"), part
+        folders[part] = mount["subPath"]
+    assert folders == {
+        "serving": "serving",
+        "indexer": "indexer",
+        "job of support": "training/projects/support",
+        "job of legal": "training/projects/legal",
+        "run": "training/runs",
+    }
+
+
+def test_a_cache_that_is_filled_by_hand_is_written_to_by_nobody() -> None:
+    for part, pod in _cached_pods("modelHub.offline=true").items():
+        assert [(mount["readOnly"], "subPath" in mount) for mount in _cache_mounts(pod["spec"])] == [
+            (True, False)
+        ], part
+
+
+def test_the_submitter_of_a_job_mounts_no_weights() -> None:
+    made = templates(render_objects("--set", "modelCache.enabled=true"))
+    assert _cache_mounts(made.pod("submitter.yaml")["spec"]) == []
+
+
+def _cached_pods(setting: str) -> dict[str, dict[str, Any]]:
+    """Who mounts the cache: the head and the workers of one cluster mount it alike."""
+    objects = render_objects("--set", "modelCache.enabled=true", "--set", setting)
+    made = templates(objects)
+    service = next(thing for thing in ray_objects(objects) if thing["kind"] == "RayService")
+    runs = {"job of support": "projects/support", "job of legal": "projects/legal", "run": None}
+    found = {"serving": pods_of(service)}
+    for part, folder in runs.items():
+        run = Run("a", ["b"], ResourcesConfig(num_workers=1), objects=folder)
+        space = made.config.workspaces[0]
+        found[part] = pods_of(ray_job(run, made, workspace=space, release=RELEASE))[:-1]
+    found["indexer"] = [find(objects, "Deployment", "tunesmith-indexer")["spec"]["template"]]
+    for pods in found.values():
+        assert all(_cache_mounts(pod["spec"]) == _cache_mounts(pods[0]["spec"]) for pod in pods)
+    return {part: pods[0] for part, pods in found.items()}
+
+
+def _cache_mounts(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        mount
+        for container in spec["containers"]
+        for mount in container["volumeMounts"]
+        if mount["name"] == MODEL_CACHE_VOLUME
+    ]
 
 
 def _container(pod: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,16 @@
 {{- end -}}
 
 {{/*
+(root, part): the mount of the model cache. What one part writes no other reads: programs of tenants train beside what is served,
+and the indexer's parsers read foreign files. The controller narrows training's folder to the project's. Nobody writes to a cache
+that is filled by hand.
+*/}}
+{{- define "tunesmith.modelCache.mount" -}}
+{{- $place := (index . 0).Values.modelHub.offline | ternary "readOnly: true" (printf "subPath: %s" (index . 1)) -}}
+{name: model-cache, mountPath: {{ include "tunesmith.modelCache.path" . }}, {{ $place }}}
+{{- end -}}
+
+{{/*
 (root, needs): environment variables of a container. Everybody has a home; the rest is asked for:
 database, objects, runs, milvus, hub. What a pod does not need it does not hold.
 */}}

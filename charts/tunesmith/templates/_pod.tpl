@@ -89,7 +89,7 @@ spec:
         - {name: shared-memory, mountPath: /dev/shm}
         {{- end }}
         {{- if and $own.modelCache $root.Values.modelCache.enabled }}
-        - {name: model-cache, mountPath: {{ include "tunesmith.modelCache.path" . }}}
+        - {{ include "tunesmith.modelCache.mount" (list $root .part) }}
         {{- end }}
         {{- with $objects }}
         - {name: objects, mountPath: {{ . }}}

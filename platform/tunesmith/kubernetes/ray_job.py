@@ -23,6 +23,10 @@ PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 
 OBJECTS_VOLUME = "objects"
 """The volume of what runs write, as the chart calls it."""
+MODEL_CACHE_VOLUME = "model-cache"
+"""The volume of weights from the model hub, as the chart calls it."""
+_NO_PROJECT = "runs"
+"""The model cache's folder of runs that are no project's."""
 _SECONDS_OBJECT_STAYS = 24 * 3600
 """How long the RayJob itself is kept after its cluster: its status says how it ended."""
 
@@ -41,6 +45,7 @@ class Run:
         mount: where to mount it.
         retries: new clusters after a failure; the shape's own if None.
         objects: the folder of the volume of objects that its pods see, such as `projects/acme`; all of it if None.
+            Their part of the model cache is called the same.
     """
 
     name: str
@@ -84,6 +89,7 @@ def ray_job(run: Run, templates: ClusterTemplates, *, workspace: Workspace, rele
             _mount(group["template"], run.config_map, run.mount)
         if run.objects:
             _narrow(group["template"], run.objects)
+        _narrow_cache(group["template"], run.objects or _NO_PROJECT)
     queue = workspace.queue or shape.queue
     return {
         "apiVersion": API_VERSION,
@@ -168,3 +174,11 @@ def _narrow(template: dict[str, Any], folder: str) -> None:
         for mount in container.get("volumeMounts", ()):
             if mount["name"] == OBJECTS_VOLUME:
                 mount |= {"mountPath": f"{mount['mountPath']}/{folder}", "subPath": folder}
+
+
+def _narrow_cache(template: dict[str, Any], folder: str) -> None:
+    """Have weights that a run fetches be nobody else's; a cache without a folder of training's is read-only."""
+    for container in template["spec"]["containers"]:
+        for mount in container.get("volumeMounts", ()):
+            if mount["name"] == MODEL_CACHE_VOLUME and "subPath" in mount:
+                mount["subPath"] = f"{mount['subPath']}/{folder}"
