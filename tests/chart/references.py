@@ -87,7 +87,6 @@ def _services(objects: Objects) -> Iterator[str]:
 
 def _selectors(objects: Objects) -> Iterator[str]:
     pods = list(pod_specs(objects).values())
-    services = [o for o in objects if o["kind"] == "Service"]
     for obj in objects:
         where, spec = f"{obj['kind']}/{obj['metadata']['name']}", obj.get("spec", {})
         if obj["kind"] == "Deployment" and not _matches(spec["selector"]["matchLabels"], spec["template"]):
@@ -96,8 +95,6 @@ def _selectors(objects: Objects) -> Iterator[str]:
             yield f"{where} selects no pod"
         if obj["kind"] == "NetworkPolicy" and not _any(spec["podSelector"], pods):
             yield f"{where} selects no pod"
-        if obj["kind"] == "ServiceMonitor" and not _any(spec["selector"], services):
-            yield f"{where} selects no Service"
         if obj["kind"] == "HorizontalPodAutoscaler":
             target = spec["scaleTargetRef"]
             deployments = [

@@ -31,7 +31,6 @@ EVERYTHING = (
 )
 KINDS = {
     "HTTPRoute",
-    "ServiceMonitor",
     "PodMonitor",
     "PrometheusRule",
     "ClusterQueue",
@@ -83,8 +82,8 @@ def test_an_older_kueue_gets_objects_of_its_own_version() -> None:
         ("HTTPRoute", "tunesmith-gateway", "spec.rules.0.backendRefs.0.port", 0, "less than the minimum"),
         ("HTTPRoute", "tunesmith-gateway", "spec.rules.0.backendRefs.0.port", None, "Must have port"),
         ("HTTPRoute", "tunesmith-gateway", "spec.rule", [], "unknown field"),
-        ("ServiceMonitor", "tunesmith-gateway", "spec.endpoints.0.interval", "often", "does not match"),
-        ("ServiceMonitor", "tunesmith-gateway", "spec.selector", None, "'selector' is a required"),
+        ("PodMonitor", "tunesmith-gateway", "spec.podMetricsEndpoints.0.interval", "often", "does not match"),
+        ("PodMonitor", "tunesmith-gateway", "spec.selector", None, "'selector' is a required"),
         ("PodMonitor", "tunesmith-serving", "spec.podMetricsEndpoints.0.scheme", "ftp", "is not one of"),
         ("PrometheusRule", "tunesmith-alerts", "spec.groups.0.rules.0.for", "soon", "does not match"),
         ("PrometheusRule", "tunesmith-alerts", "spec.groups.0.rules.0.expr", None, "'expr' is a required"),

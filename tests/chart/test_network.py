@@ -81,8 +81,28 @@ def test_named_clients_alone_reach_the_gateway(pods: dict[str, Pod]) -> None:
 @pytest.mark.parametrize("port", [DASHBOARD, GATEWAY, 52365])
 def test_the_operator_reaches_ray_and_nothing_else(pods: dict[str, Pod], objects: Objects, port: int) -> None:
     for part in PARTS:
-        expected = part.startswith(("serving", "training")) or (part, port) == ("gateway", GATEWAY)
+        serves = part.startswith("serving")
+        expected = serves or (part.startswith("training") and port != GATEWAY)
+        expected |= (part, port) == ("gateway", GATEWAY)
         assert allowed(OPERATOR, pods[part], port, objects) == expected, part
+
+
+def test_who_only_bears_the_operators_label_is_a_stranger_where_its_namespace_is_named(
+    pods: dict[str, Pod], objects: Objects
+) -> None:
+    impostor = Pod("elsewhere", OPERATOR.labels)
+    for part, port in itertools.product(PARTS, [DASHBOARD, GATEWAY, 52365]):
+        expected = (part, port) == ("gateway", GATEWAY)
+        assert allowed(impostor, pods[part], port, objects) == expected, part
+    assert allowed(impostor, pods["serving"], GATEWAY, render_objects()), (
+        "docs/deploy.md says so of the defaults"
+    )
+
+
+def test_who_may_call_the_api_sees_no_metrics(pods: dict[str, Pod], objects: Objects) -> None:
+    """Projects, models and their use stood open on the API's port to every pod that may call it."""
+    for caller in (STRANGER, OPERATOR, pods["test"], pods["training"]):
+        assert not allowed(caller, pods["gateway"], STATUS, objects)
 
 
 def test_a_gateway_of_an_upgrade_reaches_serving_and_is_reached_where_there_is_one(
@@ -99,9 +119,8 @@ def test_a_gateway_of_an_upgrade_reaches_serving_and_is_reached_where_there_is_o
 
 
 def test_prometheus_reaches_metrics(pods: dict[str, Pod], objects: Objects) -> None:
-    assert allowed(PROMETHEUS, pods["gateway"], GATEWAY, objects)
-    assert allowed(PROMETHEUS, pods["controller"], STATUS, objects)
-    assert allowed(PROMETHEUS, pods["indexer"], STATUS, objects)
+    for part in ("gateway", "controller", "indexer"):
+        assert allowed(PROMETHEUS, pods[part], STATUS, objects)
     assert allowed(PROMETHEUS, pods["serving"], METRICS, objects)
     assert allowed(PROMETHEUS, pods["training of team-legal"], METRICS, objects)
 

@@ -25,6 +25,7 @@ from postgres_server import postgres_programs, running_postgres
 from rendering import Objects, find, render_objects
 
 from generate.manifests import CHART
+from tunesmith.telemetry.status_server import STATUS_PORT
 
 pytestmark = [
     pytest.mark.flow,
@@ -83,7 +84,9 @@ def _answers(url: str, **options: Any) -> httpx.Response | None:
 
 @pytest.fixture(scope="module")
 def objects() -> Objects:
-    return render_objects("--values", str(CHART / "ci" / "cpu-one-node.yaml"))
+    """With a cache of weights that nobody may write to: what runs here asks no hub, and does not write there either."""
+    offline = ("--set", "modelCache.enabled=true,modelHub.offline=true")
+    return render_objects("--values", str(CHART / "ci" / "cpu-one-node.yaml"), *offline)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +140,10 @@ def _hooks(machine: Node, server: FakeApiServer, objects: Objects) -> None:
 
 def test_the_control_plane_answers_as_nobody_on_a_root_that_is_read_only(release: Release) -> None:
     assert release.http.get("/v1/models").json()["data"]
-    assert httpx.get(f"http://{release.gateway.address}:8000/v1/models").status_code == 401
+    for path in ("/v1/models", "/metrics"):
+        assert httpx.get(f"http://{release.gateway.address}:8000{path}").status_code == 401
+    told = httpx.get(f"http://{release.gateway.address}:{STATUS_PORT}/metrics").text
+    assert "tunesmith_requests_total{" in told
     for pod in (release.gateway, release.controller):
         _is_confined(pod)
 

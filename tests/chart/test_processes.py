@@ -99,6 +99,15 @@ def test_the_controller_calls_the_gateway_by_its_service() -> None:
     assert told["TUNESMITH_GATEWAY_URL"] == f"http://{service['metadata']['name']}.tunesmith.svc:{port}"
 
 
+@pytest.mark.parametrize("part", ["gateway", "controller", "indexer"])
+def test_prometheus_asks_where_the_process_tells(part: str) -> None:
+    objects = render_objects("--set", "monitoring.monitors.enabled=true")
+    (endpoint,) = find(objects, "PodMonitor", f"tunesmith-{part}")["spec"]["podMetricsEndpoints"]
+    (container,) = find(objects, "Deployment", f"tunesmith-{part}")["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert (ports[endpoint["port"]], endpoint["path"]) == (STATUS_PORT, "/metrics")
+
+
 @pytest.mark.parametrize("deployment", ["tunesmith-controller", "tunesmith-indexer"])
 def test_probes_ask_where_the_process_answers(deployment: str) -> None:
     (container,) = find(render_objects(), "Deployment", deployment)["spec"]["template"]["spec"]["containers"]
@@ -107,7 +116,7 @@ def test_probes_ask_where_the_process_answers(deployment: str) -> None:
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}
 
 
-def test_the_indexer_finds_the_embedders_tokenizer_where_serving_keeps_it() -> None:
+def test_the_indexer_keeps_an_embedders_tokenizer_in_the_model_cache() -> None:
     pods = pod_specs(render_objects("--set", "modelCache.enabled=true"))
     indexer, serving = (
         pods[name]["spec"] for name in ("Deployment/tunesmith-indexer", "ray/worker-cpu.yaml")

@@ -17,7 +17,6 @@ from tunesmith.deploy.helm import Helm, Release
 BEYOND_KUBERNETES = {
     "HTTPRoute",
     "PodMonitor",
-    "ServiceMonitor",
     "PrometheusRule",
     "ResourceFlavor",
     "ClusterQueue",

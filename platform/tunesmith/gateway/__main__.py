@@ -14,6 +14,7 @@ from tunesmith.gateway.app import build_app
 from tunesmith.gateway.bases import Bases, Place
 from tunesmith.gateway.drain import Draining, serve_draining
 from tunesmith.gateway.in_cluster import ServeReadiness
+from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.ray_api.dashboard import RayDashboard
 from tunesmith.gateway.replicas import Replicas
 from tunesmith.gateway.upstream import Upstream
@@ -27,6 +28,7 @@ from tunesmith.stores.platform_file import read_record
 from tunesmith.stores.state_file import read_state
 from tunesmith.telemetry.collector import open_tracer, use_collector
 from tunesmith.telemetry.logs import configure_logs
+from tunesmith.telemetry.status_server import StatusServer
 
 
 def main() -> None:
@@ -109,6 +111,7 @@ def _run_in_cluster() -> int:
     )
     readiness = ServeReadiness(address(base.model), release=settings.release)
     readiness.watch()
+    metrics = Metrics()
     app = build_app(
         database=database,
         objects=objects,
@@ -125,7 +128,10 @@ def _run_in_cluster() -> int:
         tracer=tracer,
         limits=Limits(**config.limits.model_dump()),
         prices=config.prices,
+        metrics=metrics,
     )
+    # Whoever may call the API, an ingress or every pod of the cluster, need not see projects and their use.
+    StatusServer(lambda: True, registry=metrics.registry)
     serve_draining(app, draining=draining, load=config.load, host="0.0.0.0", port=8000)
     return 0
 

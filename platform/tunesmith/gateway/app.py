@@ -73,6 +73,7 @@ def build_app(
     prices: PricesConfig | None = None,
     others: Sequence[str] = (),
     stand_ins: Mapping[str, str] | None = None,
+    metrics: Metrics | None = None,
 ) -> ASGIApp:
     """Build the gateway.
 
@@ -93,11 +94,12 @@ def build_app(
         prices: what is reported as spent.
         others: names of further bases.
         stand_ins: further names, and the base that answers to each; those of `jobs` mean the default base if unset.
+        metrics: what is counted, where a port of its own tells Prometheus; the API then tells administrators alone.
 
     Returns:
         The app; nothing outside it is touched before its first request.
     """
-    metrics, jobs = Metrics(), jobs or JobsConfig()
+    scraped, metrics, jobs = metrics is None, metrics or Metrics(), jobs or JobsConfig()
     metrics.watch(upstream.admission)
     metrics.add(JobMetrics(database))
     tracer = tracer or NoTracer()
@@ -115,7 +117,7 @@ def build_app(
     app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray, meter, tracer))
     for router in (
         health_routes(readiness, draining or Draining()),
-        metrics_routes(metrics, authenticate.needs_organisation),
+        metrics_routes(metrics, authenticate.needs_organisation, scraped=scraped),
         model_routes(authenticate=authenticate, names=names, database=database),
         alias_routes(authenticate=authenticate, names=names, database=database),
         file_routes(authenticate=authenticate, database=database, objects=objects),

@@ -247,14 +247,17 @@ class Tally:
         self._record.error_code = code
 
 
-def metrics_routes(metrics: Metrics, administers: Callable[[Request], Awaitable[object]]) -> APIRouter:
+def metrics_routes(
+    metrics: Metrics, administers: Callable[[Request], Awaitable[object]], *, scraped: bool = True
+) -> APIRouter:
     """The metrics resource; without a key, as Prometheus reads it, from where no proxy stands between.
 
     They name projects and models. An ingress that passes everything on would show them to whoever asks.
 
     Args:
         metrics: what to show.
-        administers: refuses a request that came through a proxy without an administrator's key.
+        administers: refuses a request without an administrator's key.
+        scraped: whether Prometheus comes here, and needs no key; else everybody does.
 
     Returns:
         Its route.
@@ -263,7 +266,7 @@ def metrics_routes(metrics: Metrics, administers: Callable[[Request], Awaitable[
 
     @router.get("/metrics")
     async def read_metrics(request: Request) -> Response:
-        if any(name in request.headers for name in _FORWARDED):
+        if not scraped or any(name in request.headers for name in _FORWARDED):
             await administers(request)
         # On a thread: what is counted in the database is asked for here.
         text = await run_in_threadpool(generate_latest, metrics.registry)

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 
 STATUS_PORT = 8001
-"""Where the chart's probes and Prometheus ask the processes that serve nothing else."""
+"""Where Prometheus asks in a cluster, and the chart's probes the processes that serve nothing else."""
 
 
 class StatusServer:
@@ -20,6 +20,7 @@ class StatusServer:
         lives: whether the loop turns.
         details: what `/healthz` says beside that.
         port: port on all addresses of the pod; 0 takes a free one.
+        registry: what `/metrics` tells.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class StatusServer:
         details: Callable[[], Mapping[str, object]] = dict,
         *,
         port: int = STATUS_PORT,
+        registry: CollectorRegistry = REGISTRY,
     ) -> None:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -36,7 +38,7 @@ class StatusServer:
                     body = json.dumps({"status": "ok" if alive else "stuck", **details()}).encode()
                     self._answer(200 if alive else 503, "application/json", body)
                 elif self.path == "/metrics":
-                    self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
+                    self._answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))
                 else:
                     self._answer(404, "text/plain", b"/healthz or /metrics\n")
 

@@ -18,6 +18,7 @@ from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.keys import KeyStore
 from tunesmith.telemetry.collector import ENDPOINT, open_tracer
 from tunesmith.telemetry.logs import JsonFormatter
+from tunesmith.telemetry.status_server import StatusServer
 
 from .conftest import Plane, serving
 
@@ -143,6 +144,30 @@ def test_through_a_proxy_the_metrics_take_an_administrators_key(gateway_url, dat
     assert httpx.get(url, headers=through | {"Authorization": f"Bearer {key}"}).status_code == 403
     chief = KeyStore(database).create("default", "chief", role="administer", of_organisation=True)
     assert httpx.get(url, headers=through | {"Authorization": f"Bearer {chief}"}).status_code == 200
+
+
+async def test_where_prometheus_has_a_port_of_its_own_the_api_tells_administrators_alone(
+    database, objects, readiness
+):
+    metrics = Metrics()
+    app = build_app(
+        database=database,
+        objects=objects,
+        upstream=Upstream("http://127.0.0.1:9"),
+        base="tiny-reader",
+        embedder="mini",
+        readiness=readiness,
+        metrics=metrics,
+    )
+    chief = KeyStore(database).create("default", "chief", role="administer", of_organisation=True)
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        assert (await client.get("/metrics")).status_code == 401
+        told = await client.get("/metrics", headers={"Authorization": f"Bearer {chief}"})
+    assert "tunesmith_requests_total{" in told.text
+    server = StatusServer(lambda: True, port=0, registry=metrics.registry)
+    assert "tunesmith_requests_total{" in httpx.get(f"http://127.0.0.1:{server.port}/metrics").text
+    server.close()
 
 
 def test_labels_stay_few_however_many_projects_there_are():

@@ -5,7 +5,7 @@ serviceAccountName: {{ include "tunesmith.fullname" . }}-gateway
 annotations: {checksum/config: {{ include "tunesmith.config" . | sha256sum }}}
 command: [python, -P, -m, tunesmith.gateway]
 env: {{- include "tunesmith.settings" . | nindent 2 }}
-ports: [{name: http, containerPort: 8000, protocol: TCP}]
+ports: [{name: http, containerPort: 8000, protocol: TCP}, {name: metrics, containerPort: 8001, protocol: TCP}]
 startupProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 2, failureThreshold: 60}
 readinessProbe: {httpGet: {path: {{ .Values.gateway.readinessPath }}, port: http}, periodSeconds: 5, timeoutSeconds: 3}
 livenessProbe: {httpGet: {path: /healthz, port: http}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6}

@@ -11,8 +11,9 @@ spec:
   policyTypes: [Ingress, Egress]
   ingress:
     - from: [{podSelector: {matchLabels: {{ include "tunesmith.selectorLabels" (list $root .plane) | fromYaml | toJson }}}}]
-    # Job submission, Serve's health and its configuration.
-    {{- include "tunesmith.flow" (dict "key" "from" "peers" $flows.operator "ports" (list 8265 8000 52365)) | nindent 4 }}
+    # Job submission, the agent's health; Serve's configuration and its health.
+    {{- $asked := eq .plane "serving" | ternary (list 8265 8000 52365) (list 8265 52365) }}
+    {{- include "tunesmith.flow" (dict "key" "from" "peers" $flows.operator "ports" $asked) | nindent 4 }}
     {{- include "tunesmith.flow" (dict "key" "from" "peers" $flows.monitoring "ports" (list 8080)) | nindent 4 }}
     {{- if eq .plane "serving" }}
     {{- range $part := list "gateway" "controller" "indexer" }}
