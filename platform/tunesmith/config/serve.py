@@ -123,7 +123,7 @@ class BaseConfig(StrictModel):
     pipeline_parallel_size: int = Field(1, ge=1)
     """Groups of layers, each on GPUs of its own, also over nodes."""
     engine: EngineConfig | None = None
-    """Knobs of its engine; unset: the platform's."""
+    """Knobs of its engine, and of the engines of whole models that were made from it; unset: the platform's."""
 
     @model_validator(mode="after")
     def _replicas_are_ordered(self) -> BaseConfig:

@@ -75,7 +75,9 @@ class LocalBases:
         engines = list(filter(is_engine, running))
         if not self._begun:
             self._begin(fresh=not engines)
-        tuned = {version.name: Hosted.tuned(version, self._home) for version in self._versions()}
+        tuned = {
+            version.name: Hosted.tuned(version, self._home, self._config) for version in self._versions()
+        }
         known = self._configured | tuned
         awake = self._roster.turn(
             known,

@@ -115,7 +115,7 @@ class ServedBases:
             max_awake=config.max_awake - len(configured),
             idle_seconds=config.serving.idle_seconds,
         )
-        return [Hosted.tuned(versions[name], self._settings.home) for name in sorted(awake)]
+        return [Hosted.tuned(versions[name], self._settings.home, config) for name in sorted(awake)]
 
     def _note(self, states: Sequence[PartState]) -> None:
         if self._roster is None:

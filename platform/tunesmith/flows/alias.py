@@ -9,7 +9,7 @@ from tunesmith.gateway.body import check_fields
 from tunesmith.gateway.names import Names
 from tunesmith.records import Alias
 from tunesmith.stores.database import open_home_database
-from tunesmith.stores.platform_file import read_running
+from tunesmith.stores.platform_file import RunningPlatform, read_running
 from tunesmith.stores.registry import Registry
 
 
@@ -32,8 +32,7 @@ def point_alias(home: Home, alias: Alias) -> Alias:
     try:
         registry = Registry(database, alias.project_id)
         running = read_running(home)
-        base = running.model if running else _base_of(registry, alias.model)
-        names = Names(lambda _project_id: registry, base=base, started_at=0)
+        names = _served(registry, running) if running else _registered(registry, alias.model)
         wanted = {"name": alias.name, "model": alias.model, "vector_stores": list(alias.stores)}
         fields = check_fields({**wanted, "instructions": alias.instructions}, AliasFields)
         return bind_alias(fields, alias.project_id, names=names, database=database)
@@ -41,7 +40,18 @@ def point_alias(home: Home, alias: Alias) -> Alias:
         database.close()
 
 
-def _base_of(registry: Registry, model: str) -> str:
+def _served(registry: Registry, running: RunningPlatform) -> Names:
+    config = ServeConfig.model_validate(running.config)
+    return Names(
+        lambda _project_id: registry,
+        base=running.model,
+        started_at=0,
+        others=[base.model for base in config.served_bases[1:]],
+        stand_ins=config.stand_ins,
+    )
+
+
+def _registered(registry: Registry, model: str) -> Names:
     # Nothing is served now, so any registered version will do; a name that is none must be the default base.
     bases = {version.name: version.base for version in registry.versions()}
-    return bases.get(model, ServeConfig().model)
+    return Names(lambda _project_id: registry, base=bases.get(model, ServeConfig().model), started_at=0)

@@ -19,7 +19,7 @@ from tunesmith.gateway.ray_api.dashboard import RayDashboard
 from tunesmith.gateway.replicas import Replicas
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.kubernetes.ray_service import serve_url
-from tunesmith.serve.applications import engine_name
+from tunesmith.serve.applications import engine_knobs, engine_name
 from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database, open_home_database
 from tunesmith.stores.limits import Limits
@@ -65,7 +65,7 @@ def main() -> None:
         embedder=config.embedder,
         readiness=lambda: read_state(platform.state_file),
         jobs=config.jobs,
-        engine=config.engine,
+        engine=lambda base: engine_knobs(config, base),
         load=config.load,
         draining=draining,
         tracer=tracer,
@@ -122,7 +122,7 @@ def _run_in_cluster() -> int:
         embedder=config.embedder,
         readiness=readiness,
         jobs=config.jobs,
-        engine=base.engine or config.engine,
+        engine=lambda model: engine_knobs(config, model),
         load=config.load,
         draining=draining,
         tracer=tracer,

@@ -23,7 +23,7 @@ from tunesmith.gateway.feedback import feedback_routes
 from tunesmith.gateway.files.routes import file_routes
 from tunesmith.gateway.files.uploads import upload_routes
 from tunesmith.gateway.fine_tuning.metrics import JobMetrics
-from tunesmith.gateway.fine_tuning.routes import fine_tuning_routes
+from tunesmith.gateway.fine_tuning.routes import EngineOf, fine_tuning_routes
 from tunesmith.gateway.health import Readiness, health_routes
 from tunesmith.gateway.limits import Limiter
 from tunesmith.gateway.meter import Meter, MeterMiddleware
@@ -64,7 +64,7 @@ def build_app(
     embedder: str,
     readiness: Readiness,
     jobs: JobsConfig | None = None,
-    engine: EngineConfig | None = None,
+    engine: EngineOf | None = None,
     load: LoadConfig | None = None,
     draining: Draining | None = None,
     ray: RayDashboard | None = None,
@@ -85,7 +85,7 @@ def build_app(
         embedder: name of the served embedder.
         readiness: what the controller last said.
         jobs: what fine-tuning jobs are made from.
-        engine: what the engine was started with; a job must fit it.
+        engine: what the engine of a base is started with; a job must fit it.
         load: how long a client may be silent.
         draining: set by the server when it ends.
         ray: where jobs are submitted to, if they can be; closed with the app.
@@ -146,7 +146,7 @@ def build_app(
             database=database,
             find_file=lambda project_id, file_id: FileStore(database, objects, project_id).get(file_id),
             jobs=jobs,
-            engine=engine or EngineConfig(),
+            engine=engine or (lambda _: EngineConfig()),
             limits=LimitStore(database, limits or Limits()),
         ),
         embedding_routes(authenticate=authenticate, embedder=embedder, upstream=upstream, metrics=metrics),

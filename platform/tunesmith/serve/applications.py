@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith.assets import model_source
+from tunesmith.assets import model_source, same_base
 from tunesmith.config.home import Home
-from tunesmith.config.serve import BaseConfig, ServeConfig
+from tunesmith.config.serve import BaseConfig, EngineConfig, ServeConfig
 from tunesmith.records import ModelVersion
 from tunesmith.serve.options import AnswerOptions, EmbedderOptions, EngineOptions, ReplicaOptions
 
@@ -57,17 +57,48 @@ class Hosted:
         return cls(base, model_source(base.model))
 
     @classmethod
-    def tuned(cls, version: ModelVersion, home: Home) -> Hosted:
-        """A version that is a whole model, served under its own name.
+    def tuned(cls, version: ModelVersion, home: Home, config: ServeConfig) -> Hosted:
+        """A version that is a whole model: by one replica, under its own name, as the base that it was made from.
 
         Args:
             version: of kind `full`.
             home: the installation, as the engine sees it.
+            config: the platform's knobs.
 
         Returns:
             The base.
         """
-        return cls(BaseConfig(model=version.name), str(home.objects / version.path), version.path)
+        own = {"model": version.name, "stand_ins": (), "min_replicas": 1, "max_replicas": 1}
+        base = base_config(config, version.base).model_copy(update=own)
+        return cls(base, str(home.objects / version.path), version.path)
+
+
+def base_config(config: ServeConfig, model: str) -> BaseConfig:
+    """How a base is served.
+
+    Args:
+        config: the platform's knobs.
+        model: a base, however it is written.
+
+    Returns:
+        What is configured for it; the defaults where nothing is.
+    """
+    return next(
+        (base for base in config.served_bases if same_base(base.model, model)), BaseConfig(model=model)
+    )
+
+
+def engine_knobs(config: ServeConfig, model: str) -> EngineConfig:
+    """What the engine of a base is started with, and those of whole models that were made from it.
+
+    Args:
+        config: the platform's knobs.
+        model: a base, however it is written.
+
+    Returns:
+        Its own knobs, else the platform's.
+    """
+    return base_config(config, model).engine or config.engine
 
 
 def engine_name(model: str, *, default: str) -> str:

@@ -115,6 +115,18 @@ def test_its_engine_reads_its_folder_and_serves_no_adapters(machine: Machine) ->
     assert told["source"] == str(machine.home.objects / f"models/{TUNED}")
 
 
+def test_a_whole_model_is_served_as_the_base_that_it_was_made_from(tmp_path: Path) -> None:
+    own = {"max_model_len": 256, "json_whitespace": "none"}
+    bases = [{"model": "one/a"}, {"model": "tiny-reader/", "engine": own, "stand_ins": ["gpt-4o"]}]
+    machine = Machine(tmp_path, bases=bases)
+    register(machine.database)
+    machine.settle()
+    machine.states.ask(TUNED)
+    engines = {one["args"]["model"]: one["args"] for one in machine.bases.document({})["applications"][:3]}
+    assert engines[TUNED]["engine"] == engines["tiny-reader/"]["engine"]
+    assert engines[TUNED]["engine"]["max_model_len"] == 256
+
+
 def test_with_one_place_the_base_sleeps_for_the_whole_model_and_comes_back(tmp_path: Path) -> None:
     machine = Machine(tmp_path, serving={"max_awake": 1})
     register(machine.database)

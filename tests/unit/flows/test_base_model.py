@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tunesmith.config.serve import ServeConfig
-from tunesmith.errors import ModelNotFoundError
+from tunesmith.errors import ConfigError, ModelNotFoundError
 from tunesmith.flows.base_model import require_models
 
 
@@ -45,3 +45,27 @@ def test_offline_only_the_cache_counts(tmp_path, monkeypatch):
         require_models(ServeConfig(model="org/name"))
     (tmp_path / "models--org--name").mkdir()
     assert require_models(ServeConfig(model="org/name")).model == "org/name"
+
+
+def test_of_several_bases_the_missing_one_is_named_by_its_place():
+    config = ServeConfig.model_validate({"bases": [{"model": "tiny-reader"}, {"model": "/nowhere"}]})
+    with pytest.raises(ModelNotFoundError, match=r'^bases\.1\.model="/nowhere": no such folder'):
+        require_models(config)
+
+
+def test_one_base_under_two_names_is_refused():
+    config = ServeConfig.model_validate({"bases": [{"model": "tiny-reader"}, {"model": "tiny-reader/"}]})
+    with pytest.raises(
+        ConfigError, match=r'^bases\.1\.model="tiny-reader/" is tiny-reader, as bases\.0\.model is'
+    ) as refused:
+        require_models(config)
+    assert refused.value.param == "bases"
+
+
+def test_a_model_beside_bases_is_their_first_or_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    bases = [{"model": "tiny-reader"}, {"model": str(tmp_path)}]
+    for config in ({"bases": bases}, {"bases": bases, "model": "tiny-reader/"}):
+        assert require_models(ServeConfig.model_validate(config)).model == "tiny-reader"
+    with pytest.raises(ConfigError, match='is not the first of bases, which is "tiny-reader"'):
+        require_models(ServeConfig.model_validate({"bases": bases, "model": str(tmp_path)}))

@@ -381,9 +381,27 @@ def test_rows_longer_than_the_engine_reads_are_refused_before_they_cost(client, 
 
 
 async def test_a_small_engine_shortens_the_rows_of_jobs_that_say_nothing_of_it(database, objects, key):
-    async with _asgi(database, objects, key, engine=EngineConfig(max_model_len=256)) as http:
+    async with _asgi(database, objects, key, engine=lambda _: EngineConfig(max_model_len=256)) as http:
         job = await _post_job(http)
         assert _config(database, job.json()["id"]).sequence_length == 256
+
+
+async def test_what_a_job_may_ask_for_is_what_the_engine_of_its_own_base_reads(database, objects, key):
+    reads = {"tiny-reader": 2048, "one/b": 256}
+    async with _asgi(
+        database,
+        objects,
+        key,
+        others=["one/b"],
+        engine=lambda base: EngineConfig(max_model_len=reads[base], max_lora_rank=reads[base] // 16),
+    ) as http:
+        for base, length in reads.items():
+            job = await _post_job(http, model=base)
+            assert _config(database, job.json()["id"]).sequence_length == min(length, 1024)
+        rank = {"tunesmith": {"set": {"method.rank": 32}}}
+        assert (await _post_job(http, model="tiny-reader", **rank)).status_code == 200
+        refused = await _post_job(http, model="one/b", **rank)
+        assert "method.rank=32 is more than the engine serves. Use 16 or less" in refused.text
 
 
 async def test_a_project_has_no_more_active_jobs_than_it_may(database, objects, key):
@@ -396,10 +414,11 @@ async def test_a_project_has_no_more_active_jobs_than_it_may(database, objects, 
         assert (await _post_job(http)).status_code == 200
 
 
-async def _post_job(http: httpx.AsyncClient) -> httpx.Response:
+async def _post_job(http: httpx.AsyncClient, model: str = "tiny-reader", **fields: Any) -> httpx.Response:
     files = {"file": ("train.jsonl", LINE), "purpose": (None, "fine-tune")}
     file = (await http.post("/v1/files", files=files)).json()
-    return await http.post("/v1/fine_tuning/jobs", json={"training_file": file["id"], "model": "tiny-reader"})
+    body = {"training_file": file["id"], "model": model, **fields}
+    return await http.post("/v1/fine_tuning/jobs", json=body)
 
 
 def _asgi(database: Database, objects: ObjectStore, key: str, **config: Any) -> httpx.AsyncClient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from fastapi import APIRouter, Depends, Request
@@ -37,6 +38,10 @@ _JOBS = "/v1/fine_tuning/jobs"
 _METADATA = "metadata["
 _SAID: dict[WantedState, str] = {"cancelled": "cancelled", "paused": "paused", "succeeded": "resumed"}
 _NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+EngineOf = Callable[[str], EngineConfig]
+"""What the engine of a base is started with."""
 
 
 class FoundFile(Protocol):
@@ -74,7 +79,7 @@ def fine_tuning_routes(
     database: Database,
     find_file: FindFile,
     jobs: JobsConfig,
-    engine: EngineConfig,
+    engine: EngineOf,
     limits: LimitStore,
 ) -> APIRouter:
     """The fine-tuning resource.
@@ -85,7 +90,7 @@ def fine_tuning_routes(
         database: keeps the jobs.
         find_file: looks a training file up.
         jobs: limits of jobs, and what they are made from.
-        engine: what it can serve.
+        engine: what the engine of a base can serve.
         limits: how many GPU hours a project has.
 
     Returns:
@@ -106,10 +111,10 @@ def fine_tuning_routes(
             base=base,
             parent=parent,
             default_recipe=jobs.dpo_recipe if method_type(fields) == "dpo" else jobs.recipe,
-            default_length=engine.max_model_len,
+            default_length=engine(base).max_model_len,
         )
         require_gpu_hours(database, limits, project_id)
-        require_servable(config, engine=engine, max_workers=jobs.max_workers)
+        require_servable(config, engine=engine(base), max_workers=jobs.max_workers)
         request = fields.model_dump(mode="json", exclude_unset=True, exclude={"tunesmith"})
         hyperparameters = chosen_hyperparameters(fields).model_dump()
         kind = method_type(fields)
