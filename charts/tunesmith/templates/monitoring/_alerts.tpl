@@ -44,17 +44,20 @@
   for: 5m
   severity: warning
   summary: More than two training attempts failed within an hour.
-  expr: count(max_over_time(kuberay_job_deployment_status{ {{- $ray }}, deployment_status="Failed", name=~"{{ $name }}-.*"}[1h])) > 2
+  # Counted in the database: each gateway tells the same.
+  expr: max(sum without (outcome) (increase(tunesmith_job_attempts_total{ {{- $here }}, outcome=~"failed|lost"}[1h]))) > 2
 - alert: TunesmithPodPending
   for: 15m
   severity: warning
   summary: The pod {{ "{{ $labels.pod }}" }} has waited 15 minutes for a node.
-  expr: kube_pod_status_unschedulable{ {{- $ray }}, pod=~"{{ $name }}-.*"} == 1
+  # By namespace alone: pods of attempts bear their job's name, and KubeRay cuts long names at the front.
+  expr: kube_pod_status_unschedulable{ {{- $ray }}} == 1
 - alert: TunesmithOutOfMemory
   for: 0m
   severity: warning
   summary: The container {{ "{{ $labels.container }}" }} of {{ "{{ $labels.pod }}" }} was killed for its memory.
-  expr: kube_pod_container_status_last_terminated_reason{ {{- $ray }}, reason="OOMKilled", pod=~"{{ $name }}-.*"} == 1 and on (namespace, pod, container) increase(kube_pod_container_status_restarts_total{ {{- $ray }}}[15m]) > 0
+  # Ray's pods do not restart under its autoscaler: there the container has ended, and no other one has come.
+  expr: kube_pod_container_status_terminated_reason{ {{- $ray }}, reason="OOMKilled"} == 1 or (kube_pod_container_status_last_terminated_reason{ {{- $ray }}, reason="OOMKilled"} == 1 and on (namespace, pod, container) increase(kube_pod_container_status_restarts_total{ {{- $ray }}}[15m]) > 0)
 - alert: TunesmithMigrationFailed
   for: 0m
   severity: critical

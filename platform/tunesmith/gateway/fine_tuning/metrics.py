@@ -15,6 +15,8 @@ from tunesmith.errors import StorageError
 from tunesmith.stores.database import AttemptRow, Database, JobRow
 
 _LOST = "gone"
+_ALARMING = ("failed", "lost")
+"""Told from the beginning: of a series that begins at 1 Prometheus sees no increase."""
 _KEPT_SECONDS = 5.0
 
 Family = GaugeMetricFamily | CounterMetricFamily
@@ -70,6 +72,9 @@ class JobMetrics(Collector):
             oldest = session.scalar(select(func.min(JobRow.created_at)).filter_by(state="queued"))
             age.add_metric((), max(0.0, time.time() - oldest) if oldest else 0.0)
             ends = select(AttemptRow.outcome, func.count()).group_by(AttemptRow.outcome)
+            ended = dict.fromkeys(_ALARMING, 0)
             for outcome, number in session.execute(ends):
-                attempts.add_metric(("lost" if outcome == _LOST else outcome or "running",), number)
+                ended["lost" if outcome == _LOST else outcome or "running"] = number
+            for outcome, number in ended.items():
+                attempts.add_metric((outcome,), number)
         return jobs, age, attempts
