@@ -109,7 +109,8 @@ class LocalBases:
         """
         seen = {state.name: state for state in states}
         routes: Collection[str] | None = None
-        for base in self._roster.awake():
+        awake = self._roster.awake()
+        for base in awake:
             part = seen.get(self._engine_of(base.model))
             if part is None:
                 continue
@@ -120,11 +121,9 @@ class LocalBases:
             self._roster.note(base, part.condition, part.message)
             if part.condition in ("ready", "failed"):
                 self._away.discard(base.model)
-        away = {self._engine_of(model): model for model in self._away}
-        return [
-            PartState(name, "ready", "asleep, or on its way") if name in away else seen[name]
-            for name in self.parts
-        ]
+        coming = {base.model for base in awake}
+        away = {self._engine_of(model): "on its way" if model in coming else "asleep" for model in self._away}
+        return [PartState(name, "ready", away[name]) if name in away else seen[name] for name in self.parts]
 
     def _begin(self, *, fresh: bool) -> None:
         """What an earlier controller began goes on; an empty Serve begins with what is configured."""

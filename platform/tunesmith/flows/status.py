@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import psutil
 
 from tunesmith.config.home import Home
+from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.processes import PART, processes_of
+from tunesmith.serve.applications import engine_name
 from tunesmith.stores.platform_file import RunningPlatform, read_running
-from tunesmith.stores.state_file import PlatformState, read_state
+from tunesmith.stores.state_file import PartState, PlatformState, read_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class PartReport:
     Attributes:
         name: the part; a Ray Serve application has no processes of its own, they count as `ray`.
         condition: `ready`, `starting`, `restarting`, `failed`, `dead`.
-        message: why it is not ready.
+        message: why it is not ready; of an engine where there are several, whose it is first.
         num_processes: itself and its children.
         memory_mib: what they hold together, pages shared between them counted once each.
     """
@@ -71,7 +74,7 @@ def platform_status(home: Home) -> StatusReport:
     state = read_state(running.state_file)
     rows = [
         _controller(running, state),
-        *((p.name, p.condition, p.message) for p in (state.parts if state else ())),
+        *((p.name, p.condition, _told(p, _bases(running))) for p in (state.parts if state else ())),
     ]
     return StatusReport(
         running, tuple(PartReport(*row, counts[row[0]], round(memory[row[0]] / 2**20)) for row in rows)
@@ -89,6 +92,16 @@ def _controller(running: RunningPlatform, state: PlatformState | None) -> tuple[
     if state is None or state.silent:
         return "controller", "starting", "silent"
     return "controller", "ready", ""
+
+
+def _bases(running: RunningPlatform) -> dict[str, str]:
+    """Whose engine an application is, where there are several."""
+    bases = ServeConfig.model_validate(running.config).served_bases
+    return {engine_name(base.model, default=running.model): base.model for base in bases} if bases[1:] else {}
+
+
+def _told(part: PartState, bases: Mapping[str, str]) -> str:
+    return ": ".join(filter(None, (bases.get(part.name), part.message)))
 
 
 def _usage(running: RunningPlatform) -> tuple[Counter[str], Counter[str]]:

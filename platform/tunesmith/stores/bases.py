@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -30,7 +30,7 @@ class BaseState:
     Attributes:
         model: its name: a configured base's, or that of a version that is a whole model.
         state: where it is between disk and memory.
-        asked_at: when it was last asked for, Unix seconds.
+        asked_at: when it was last asked for, or came into memory if that was later; Unix seconds.
     """
 
     model: str
@@ -91,13 +91,19 @@ class BaseStates:
     def tell(self, model: str, state: State) -> None:
         """Note how far a base is; one that was put to sleep meanwhile stays asleep.
 
+        One that is ready counts as asked for: it is idle from now on, however long its start has taken, and who was
+        told to come back for it finds it.
+
         Args:
             model: its name.
             state: where it is.
         """
         awake = update(ServedBaseRow).filter_by(model=model).where(ServedBaseRow.state != "asleep")
+        values: dict[str, Any] = {"state": state}
+        if state == "ready":
+            values["asked_at"] = time.time()
         with self._database.session() as session:
-            session.execute(awake.values(state=state))
+            session.execute(awake.values(values))
 
     def let_sleep(self, base: BaseState) -> bool:
         """Put a base to sleep, unless it was asked for since.

@@ -139,7 +139,7 @@ def test_with_one_place_the_base_sleeps_for_the_whole_model_and_comes_back(tmp_p
     assert machine.tick() == [], "one leaves before the other comes"
     assert machine.settle() == [TUNED]
     assert machine.ready
-    assert [part.message for part in machine.parts if part.name == "engine"] == ["asleep, or on its way"]
+    assert [part.message for part in machine.parts if part.name == "engine"] == ["asleep"]
     machine.let_pass(20)
     assert machine.states.ask("tiny-reader").state == "wanted"
     assert machine.settle() == ["tiny-reader"]
@@ -155,6 +155,19 @@ def test_an_idle_base_sleeps_where_that_is_asked_for(tmp_path: Path) -> None:
     assert machine.ready
     machine.states.ask("tiny-reader")
     assert machine.settle() == ["tiny-reader"]
+
+
+def test_a_base_that_takes_long_to_start_is_not_put_to_sleep_as_soon_as_it_is_ready(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, serving={"idle_seconds": 60, "max_awake": 1})
+    register(machine.database)
+    machine.tick()
+    machine.let_pass(120)
+    assert machine.settle() == ["tiny-reader"], "`up` has just said that it is ready"
+    machine.states.ask(TUNED)
+    assert machine.settle() == ["tiny-reader"], "who was told to come back in ten seconds finds it"
+    machine.let_pass(20)
+    machine.states.ask(TUNED)
+    assert machine.settle() == [TUNED]
 
 
 def test_several_bases_each_have_an_engine_and_those_beyond_the_places_sleep(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tunesmith.config.serve import ServeConfig
 from tunesmith.controller.plan import part_environment, plan_platform
 from tunesmith.controller.processes import start_process
 from tunesmith.flows.status import platform_status
+from tunesmith.serve.applications import engine_name
 from tunesmith.stores.platform_file import ProcessId, write_running
 from tunesmith.stores.state_file import PartState, write_state
 
@@ -49,3 +50,14 @@ def test_processes_are_counted_by_any_path_to_the_home(running, tmp_path, writte
     assert report.ready
     assert parts["ray"].num_processes == 1
     assert parts["ray"].memory_mib > 0
+
+
+def test_of_several_bases_it_says_whose_engine_each_is_and_who_sleeps(tmp_path):
+    bases = [{"model": "one/a"}, {"model": "one/b"}]
+    platform = plan_platform(Home(tmp_path), ServeConfig.model_validate({"port": 0, "bases": bases}))
+    write_running(dataclasses.replace(platform, pids={"controller": ProcessId.of(os.getpid())}))
+    other = engine_name("one/b", default="one/a")
+    parts = [PartState("engine", "ready"), PartState(other, "ready", "asleep"), PartState("embed", "ready")]
+    write_state(platform.state_file, instance=platform.instance, parts=parts)
+    told = {part.name: part.message for part in platform_status(Home(tmp_path)).parts}
+    assert (told["engine"], told[other], told["embed"]) == ("one/a", "one/b: asleep", "")

@@ -34,6 +34,15 @@ def test_a_base_that_was_asked_for_since_does_not_sleep(states: BaseStates) -> N
     assert states.ask(TUNED).state == "wanted", "the next request wakes it"
 
 
+def test_a_base_is_idle_from_the_moment_that_it_is_ready(states: BaseStates) -> None:
+    wanted = states.ask(TUNED)
+    states.tell(TUNED, "starting")
+    assert states.all()[0].asked_at == wanted.asked_at
+    states.tell(TUNED, "ready")
+    assert states.all()[0].asked_at > wanted.asked_at
+    assert not states.let_sleep(wanted)
+
+
 def test_what_sleeps_is_not_told_awake_by_who_did_not_notice(states: BaseStates) -> None:
     states.let_sleep(states.ask(TUNED))
     states.tell(TUNED, "ready")
