@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from rendering import Objects
@@ -31,6 +32,24 @@ def reaches(source: Pod, address: str, port: int, objects: Objects) -> bool:
     selecting = [policy for policy in _policies(objects) if _selects(policy, source)]
     rules = [rule for policy in selecting for rule in policy["spec"].get("egress") or []]
     return not selecting or any("to" not in rule and _has_port(rule, port) for rule in rules)
+
+
+def connects(source: Pod, address: str, port: int, objects: Objects) -> bool:
+    """Whether a rule names the address, and lets a pod connect to it."""
+    rules = [
+        rule
+        for policy in _policies(objects)
+        if _selects(policy, source)
+        for rule in policy["spec"].get("egress") or []
+    ]
+    blocks = [
+        peer["ipBlock"]["cidr"]
+        for rule in rules
+        if _has_port(rule, port)
+        for peer in rule.get("to", [])
+        if "ipBlock" in peer
+    ]
+    return any(ip_address(address) in ip_network(block) for block in blocks)
 
 
 def _lets(direction: str, key: str, pod: Pod, other: Pod, port: int, objects: Objects) -> bool:

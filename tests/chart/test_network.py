@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from policies import Pod, allowed, reaches
+from policies import Pod, allowed, connects, reaches
 from ray_objects import pods_of, ray_objects
 from rendering import Objects, pod_specs, render_objects
 
@@ -136,7 +136,12 @@ def test_naming_nobody_lets_nobody_in(pods: dict[str, Pod], peers: str) -> None:
 
 
 def test_every_pod_resolves_names(pods: dict[str, Pod], objects: Objects) -> None:
-    assert all(allowed(pod, CLUSTER_DNS, DNS, objects) for pod in pods.values())
+    openshift = Pod("openshift-dns", {"dns.operator.openshift.io/daemonset-dns": "default"})
+    for pod in pods.values():
+        assert allowed(pod, CLUSTER_DNS, DNS, objects)
+        assert allowed(pod, openshift, 5353, objects), "policies see the port of the pod, not the Service's"
+        assert connects(pod, "169.254.20.10", DNS, objects), "a NodeLocal DNSCache is no pod of the network"
+        assert not connects(pod, "169.254.169.254", DNS, objects)
 
 
 def test_only_who_needs_the_stores_reaches_them(pods: dict[str, Pod], objects: Objects) -> None:

@@ -66,6 +66,18 @@ def test_gateway_controller_and_indexer_read_what_the_chart_tells(
     assert read_templates(settings.templates).config == templates(objects).config
 
 
+@pytest.mark.parametrize(
+    ("setting", "seconds"), [("gateway.drainSeconds=5", 315), ("config.load.drain_seconds=90", 90)]
+)
+def test_an_answer_under_way_has_all_of_the_pods_grace(
+    setting: str, seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway cut off what took longer than a minute, and its pod had five."""
+    for name, value in mounted(render_objects("--set", setting), "tunesmith-gateway", tmp_path).items():
+        monkeypatch.setenv(name, value)
+    assert read_settings().config.load.drain_seconds == seconds
+
+
 def test_what_runs_write_lies_on_one_volume_for_all_who_read_it(objects: Objects) -> None:
     """Controller, engines and training, head and workers: else no attempt finds its order and no engine a version."""
     places = {}

@@ -311,6 +311,7 @@ CONTRADICTIONS = {
         "gateway.autoscaling.enabled=true", "gateway.pod.resources.requests.cpu=null",
     ],
     "gateway.drainSeconds=400 takes all of gateway.pod.terminationGracePeriodSeconds=330": ["gateway.drainSeconds=400"],
+    "config.load.drain_seconds=600 is more than the 315": ["config.load.drain_seconds=600"],
     "gateway.pod.resources.requests.memory=8Gi is above its limit 1Gi": ["gateway.pod.resources.requests.memory=8Gi"],
     "tests.pod.resources.requests.cpu=1500m is above its limit 1": ["tests.pod.resources.requests.cpu=1500m"],
     "serving.head.pod.volumes holds the name tmp, which is a volume of the chart's own": [

@@ -19,8 +19,9 @@
 {{- end }}
 {{- end -}}
 
+{{/* 5353 is where OpenShift's DNS pods listen: policies see the port behind the Service. */}}
 {{- define "tunesmith.flow.dns" -}}
-- ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
+- ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}, {port: 5353, protocol: UDP}, {port: 5353, protocol: TCP}]
   to: {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
 {{- end -}}
 

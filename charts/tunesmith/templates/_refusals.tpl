@@ -31,6 +31,10 @@
 {{- if ge (int .drainSeconds) (int (dig "terminationGracePeriodSeconds" $.Values.pod.terminationGracePeriodSeconds .pod)) }}
 - gateway.drainSeconds={{ .drainSeconds }} takes all of gateway.pod.terminationGracePeriodSeconds={{ dig "terminationGracePeriodSeconds" $.Values.pod.terminationGracePeriodSeconds .pod }}, so that answers under way are cut off. Lower the first.
 {{- end }}
+{{- $drain := dig "load" "drain_seconds" 0 $.Values.config }}
+{{- if gt (float64 $drain) (include "tunesmith.gateway.drainSeconds" $ | float64) }}
+- config.load.drain_seconds={{ $drain }} is more than the {{ include "tunesmith.gateway.drainSeconds" $ }} that gateway.pod.terminationGracePeriodSeconds leaves beside gateway.drainSeconds. Raise that, or leave it out: all that is left is taken.
+{{- end }}
 {{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}
 - gateway.httpRoute.enabled is true and gateway.httpRoute.parentRefs is empty. Name a Gateway.
 {{- end }}

@@ -85,6 +85,15 @@ def read_settings() -> ClusterSettings:
         gateway_url=os.environ.get("TUNESMITH_GATEWAY_URL") or f"http://{release}-gateway:8000",
         templates=Path(os.environ[TEMPLATES]),
         milvus_uri=milvus_uri,
-        config=config,
+        config=_with_drain(config),
         serve_url=os.environ.get("TUNESMITH_SERVE_URL", ""),
     )
+
+
+def _with_drain(config: ServeConfig) -> ServeConfig:
+    """Let a gateway that ends wait for answers as long as its pod may, unless the configuration says how long."""
+    seconds = os.environ.get("TUNESMITH_DRAIN_SECONDS")
+    if not seconds or "drain_seconds" in config.load.model_fields_set:
+        return config
+    load = config.load.model_copy(update={"drain_seconds": float(seconds)})
+    return config.model_copy(update={"load": load})
