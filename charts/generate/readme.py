@@ -17,7 +17,7 @@ from which the controller makes RayServices and RayJobs. How to install it, and 
 [docs/deploy.md](../../docs/deploy.md). Values files for whole scenarios: [ci/](ci).
 
 ```sh
-helm install tunesmith charts/tunesmith --namespace tunesmith --values my-values.yaml
+helm install tunesmith charts/tunesmith --namespace tunesmith --values my-values.yaml --timeout 15m
 ```
 """
 
