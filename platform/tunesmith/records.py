@@ -137,16 +137,18 @@ class Answer:
     """What the model said, checked against the sources it was given.
 
     Attributes:
-        text: the engine's decoded tokens, unchanged.
+        text: the engine's decoded tokens, unchanged, unless they are withheld.
         abstained: whether the answer says that the documents do not hold it.
         sentences: the answer taken apart, each with its checked citations.
         sources: the numbered sources of the prompt.
+        withheld: the engine's decoded tokens where `text` abstains in their place; else None.
     """
 
     text: str
     abstained: bool
     sentences: tuple[CheckedSentence, ...]
     sources: tuple[Source, ...]
+    withheld: str | None = None
 
     @property
     def citations(self) -> tuple[Citation, ...]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tunesmith.config.serve import Unsupported
 from tunesmith.config.strict import StrictModel
 
 HOUSE_INSTRUCTIONS = (
@@ -33,6 +34,10 @@ class EvaluateConfig(StrictModel):
     """The same for every arm; states the house form."""
     num_samples: int | None = Field(None, ge=1)
     """Questions asked, drawn by the seed; unset: all of them."""
+    unsupported: Unsupported | None = None
+    """What becomes of an answer that no source supports, in the arms with retrieval; unset: what the platform does."""
+    context_needed: float | None = Field(None, ge=0, le=1)
+    """Share of the words of question and answer that a short answer must have around it; unset: the platform's."""
     schema_arm: bool = True
     """Also measure retrieval with JSON-schema decoding and no fine-tuning: the cheaper way to a form."""
     max_tokens: int = Field(128, ge=1)

@@ -10,6 +10,9 @@ from pydantic import Field, model_validator
 from tunesmith.config.ingest import ChunkConfig
 from tunesmith.config.strict import StrictModel
 
+Unsupported = Literal["keep", "withhold"]
+"""What becomes of an answer that no source supports."""
+
 
 class RetrievalConfig(StrictModel):
     """How sources are found for a question."""
@@ -18,6 +21,12 @@ class RetrievalConfig(StrictModel):
     """Sources shown to the model. The default suits tiny-reader; larger models read 8 and more."""
     candidates: int = Field(20, ge=1, le=1000)
     """Hits taken from each of dense and BM25 search before they are fused (reciprocal rank fusion)."""
+    unsupported: Unsupported = "keep"
+    """An answer that no source supports: `keep` passes it on, marked as unsupported; `withhold` says in its place that
+    the documents do not say, and streams nothing of an answer before all of it is checked."""
+    context_needed: float = Field(0.4, ge=0, le=1)
+    """Share of the words of question and answer that must stand around a short answer, or it counts as unsupported.
+    More turns down answers to other questions, and right ones in other words: `tunesmith evaluate` measures both."""
 
 
 class EngineConfig(StrictModel):

@@ -49,11 +49,12 @@ class ArmAnswer:
     """What one arm said to one question.
 
     Attributes:
-        text: the answer as generated; empty if the request failed.
+        text: the answer as it came; empty if the request failed.
         latency_ms: from request to complete answer, without the waits of failed tries.
         sources: what the model was shown; empty without retrieval.
         citations: the citations that hold, as the platform checked them.
         error: why the request failed and there is no answer.
+        withheld: what the model said where `text` abstains in its place, because no source supports it.
     """
 
     sample: str
@@ -65,6 +66,12 @@ class ArmAnswer:
     sources: tuple[ShownSource, ...] = ()
     citations: tuple[ShownCitation, ...] = ()
     error: str | None = None
+    withheld: str | None = None
+
+    @property
+    def said(self) -> str:
+        """What the model said, withheld or not."""
+        return self.text if self.withheld is None else self.withheld
 
 
 async def ask_all(
@@ -172,6 +179,9 @@ def _request(sample: Sample, arm: Arm, config: EvaluateConfig) -> dict[str, Any]
         # Always said: without the field an alias answers from the stores that it binds, with [] from none.
         "extra_body": {"vector_stores": list(arm.stores)},
     }
+    checked = config.model_dump(include={"unsupported", "context_needed"}, exclude_none=True)
+    if arm.retrieves and checked:
+        request["extra_body"]["retrieval"] = checked
     if arm.schema:
         schema = {"name": "house_answer", "strict": True, "schema": HOUSE_SCHEMA}
         request["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -194,4 +204,5 @@ def _read(sample: Sample, arm: Arm, completion: ChatCompletion, latency_ms: floa
             ShownCitation(c["number"], c["document"], c["text"], c["status"])
             for c in retrieval.get("citations", ())
         ),
+        withheld=retrieval.get("withheld"),
     )

@@ -15,6 +15,7 @@ CAUSES = {
     "right_refusal": "rightly refused",
     "not_retrieved": "search did not find the evidence",
     "refused_though_shown": "refused, though the evidence was shown",
+    "withheld": "withheld, for no source supports what the model said",
     "wrong_though_shown": "wrong value, though the evidence was shown",
     "refused_unjudged": "refused; the questions do not say where the evidence stands",
     "wrong_unjudged": "wrong value; the questions do not say where the evidence stands",
@@ -47,6 +48,8 @@ def find_cause(row: ScoredAnswer) -> str:
         return "unreadable"
     if not row.sample.answerable:
         return "answered_unanswerable"
+    if row.answer.withheld is not None:
+        return "withheld"
     if not row.arm.retrieves:
         return "refused_unshown" if parsed.abstained else "wrong_unshown"
     shown = was_shown(row)

@@ -74,14 +74,14 @@ def _square(row: ScoredAnswer) -> Html:
 
 
 def _said(row: ScoredAnswer) -> Html:
-    words = row.answer.text if row.answer.error is None else f"(error: {row.answer.error})"
+    words = row.answer.said if row.answer.error is None else f"(error: {row.answer.error})"
     cited = "<br>".join(
         text(f"[{each.number}] {each.document} ({each.status}): {each.text}") for each in row.answer.citations
     )
     return tag(
         "tr",
         tag("th", row.arm.name, scope="row"),
-        tag("td", tag("code", text(words))),
+        tag("td", tag("code", text(words)), " (withheld)" if row.answer.withheld is not None else ""),
         tag("td", CAUSES[find_cause(row)]),
         tag("td", cited),
     )

@@ -25,6 +25,7 @@ CAUSE_COLOURS = {
     "right_refusal": "#7fceb9",
     "not_retrieved": "#56b4e9",
     "refused_though_shown": "#f0e442",
+    "withheld": "#b8a800",
     "wrong_though_shown": "#e69f00",
     "refused_unjudged": "#f8f3b4",
     "wrong_unjudged": "#f4cf8a",

@@ -166,6 +166,7 @@ def _answer(row: ScoredAnswer) -> Mapping[str, Any]:
     answer = row.answer
     return {
         "text": answer.text,
+        "withheld": answer.withheld,
         "scores": {metric: row.scores.value(metric) for metric in METRICS},
         "cause": find_cause(row),
         "citations": [asdict(citation) for citation in answer.citations],

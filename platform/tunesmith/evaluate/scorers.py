@@ -18,7 +18,7 @@ class Scores:
 
     Attributes:
         answer_accuracy: the answer is right (answerable questions).
-        form_valid: the text is the house form exactly (all questions).
+        form_valid: what the model said is the house form exactly (all questions).
         citation_correct: everything cited, as the platform returned it after its check, is the right document
             and holds the evidence (answered answerable questions of arms with retrieval, where the question file
             names document or evidence).
@@ -77,7 +77,7 @@ def score_answer(sample: Sample, arm: Arm, answer: ArmAnswer) -> Scores:
     checked = {citation.number for citation in answer.citations}
     return Scores(
         answer_accuracy=right if sample.answerable else None,
-        form_valid=parsed.valid,
+        form_valid=parse_answer(answer.said).valid,
         citation_correct=_all_good(checked, good) if cites else None,
         own_number_correct=_all_good(parsed.numbers, good) if cites else None,
         abstention_correct=None if sample.answerable else parsed.abstained,

@@ -205,8 +205,8 @@ def plan_call(
     options = fields.retrieval or RetrievalOptions()
     wanted = options.top_k or next((search.max_num_results for search in searches), None)
     sent["retrieval"] = (
-        ({"top_k": wanted} if wanted else {})
-        | ({"announce": True} if options.announce else {})
+        options.model_dump(exclude_unset=True, exclude_none=True)
+        | ({"top_k": wanted} if wanted else {})
         | narrowing(searches)
     )
     return ChatCall(_ANSWER, sent, model, usage_wanted, tuple(found))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
+from tunesmith.config.serve import Unsupported
 from tunesmith.config.strict import StrictModel
 from tunesmith.errors import ConfigError
 from tunesmith.stores.attribute_filter import parse_filter
@@ -17,12 +18,16 @@ from tunesmith.stores.vectors import StoreRecord
 
 
 class RetrievalOptions(StrictModel):
-    """How sources are found for this one request."""
+    """How sources are found for this one request, and what becomes of an answer that none supports."""
 
     top_k: int | None = Field(None, ge=1, le=50)
     """Sources shown to the model."""
     announce: bool = False
     """In a stream: the sources on its first chunk too, before the answer."""
+    unsupported: Unsupported | None = None
+    """What becomes of an answer that no source supports; unset: what the platform does."""
+    context_needed: float | None = Field(None, ge=0, le=1)
+    """Share of the words of question and answer that a short answer must have around it; unset: the platform's."""
 
 
 class RankingOptions(StrictModel):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from tunesmith.rag.claims import split_claims
 from tunesmith.rag.forms import parse_answer
 from tunesmith.rag.marks import NamedClaim, remove_attribution
-from tunesmith.rag.support import Claim, SourceText, Support, Weights, find_support
+from tunesmith.rag.support import CONTEXT_NEEDED, Claim, SourceText, Support, Weights, find_support
 from tunesmith.records import Answer, CheckedSentence, Citation, CitationStatus, Source
 
 CLOSE_TO_BEST = 0.8
@@ -22,35 +22,40 @@ Two sources may hold the same value for different things; the one that is about 
 """
 
 
-def check_answer(text: str, sources: Sequence[Source], *, question: str) -> Answer:
+def check_answer(
+    text: str, sources: Sequence[Source], *, question: str, context_needed: float = CONTEXT_NEEDED
+) -> Answer:
     """Check what the model said against what it was shown.
 
     Args:
         text: the engine's decoded tokens, in either form.
         sources: the numbered sources of the prompt.
         question: the question asked.
+        context_needed: share of the words of question and answer that a short answer must have around it.
 
     Returns:
         The answer with its sentences, each with the citations that hold; offsets count characters of the
         document, so that `document.text[citation.start:citation.end] == citation.text`.
     """
     parsed = parse_answer(text)
-    check = _Check(tuple(sources), question)
-    sentences = tuple(check.sentence(claim) for claim in split_claims(text, parsed))
+    check = _Check(tuple(sources), question, context_needed)
+    claims = split_claims(text, parsed)
+    sentences = tuple(check.sentence(claim, alone=len(claims) == 1) for claim in claims)
     return Answer(text, parsed.abstained, sentences, tuple(sources))
 
 
 class _Check:
     """The sources of one question, taken apart once for all claims."""
 
-    def __init__(self, sources: tuple[Source, ...], question: str) -> None:
+    def __init__(self, sources: tuple[Source, ...], question: str, context_needed: float) -> None:
         self._question = question
+        self._context_needed = context_needed
         self._texts = {source: SourceText.read(source) for source in sources}
         self._weights = Weights.over(tuple(self._texts.values()))
 
-    def sentence(self, claim: NamedClaim) -> CheckedSentence:
+    def sentence(self, claim: NamedClaim, *, alone: bool) -> CheckedSentence:
         """Cite the sources that a claim names and that support it, else the one that does."""
-        found = self._supports(Claim.read(remove_attribution(claim.text), self._question))
+        found = self._supports(Claim.read(remove_attribution(claim.text), self._question, alone=alone))
         best = max((support.score for support in found.values()), default=0.0)
         named = [
             source
@@ -68,7 +73,10 @@ class _Check:
         return CheckedSentence(claim.text, (_cite(source, found[source], "attributed"),))
 
     def _supports(self, claim: Claim) -> dict[Source, Support]:
-        found = {source: find_support(claim, text, self._weights) for source, text in self._texts.items()}
+        found = {
+            source: find_support(claim, text, self._weights, context_needed=self._context_needed)
+            for source, text in self._texts.items()
+        }
         return {source: support for source, support in found.items() if support}
 
 

@@ -5,9 +5,10 @@ A short answer is supported by one sentence of a source, a longer claim by up to
 1. every number, time, date and code of the claim stands in it, each with the same unit,
 2. nearly all of the claim's words do, weighted by how rare they are among the sources,
 3. neither denies a word that the other asserts (see `negation.py`), and
-4. for a short answer, which says little by itself, enough of the question's words stand in it or close by.
+4. for a short answer, which says little by itself, enough of the question's words stand in it or close by; and it
+   can be what the question asks for (see `asked.py`).
 
-On SQuAD (docs/rag.md) 97% of right answers are supported by their own paragraph, 0.2% by another paragraph of
+On SQuAD (docs/rag.md) 96% of right answers are supported by their own paragraph, 0.2% by another paragraph of
 the same article that does not hold them.
 """
 
@@ -19,6 +20,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tunesmith.rag.asked import can_answer
 from tunesmith.rag.negation import Statement
 from tunesmith.rag.numerals import CURRENCIES, MONTHS, UNIT_NAMES
 from tunesmith.rag.sentences import Span, split_sentences
@@ -55,6 +57,8 @@ class Claim:
         question: keys of the question's terms that carry meaning.
         asked: what the question asks for.
         says_no: for an answer that opens with yes or no: whether it is no; else None.
+        alone: whether it is the whole answer.
+        fits: whether it can be what the question asks for.
     """
 
     terms: tuple[Term, ...]
@@ -63,14 +67,17 @@ class Claim:
     question: frozenset[str]
     asked: Statement
     says_no: bool | None
+    alone: bool
+    fits: bool
 
     @classmethod
-    def read(cls, text: str, question: str) -> Claim:
+    def read(cls, text: str, question: str, *, alone: bool = True) -> Claim:
         """Take a claim apart.
 
         Args:
             text: the sentence, without its source numbers.
             question: the question asked.
+            alone: whether it is the whole answer; one of several may say more than was asked.
 
         Returns:
             The claim.
@@ -86,12 +93,19 @@ class Claim:
             # "Isn't leave paid out?" asks whether it is.
             Statement.read(question, asked[1:] if asked and asked[0].key in NEGATIONS else asked),
             opening[1] is None if opening else None,
+            alone,
+            opening is not None or can_answer(rest, terms, question),
         )
 
     @property
     def is_short(self) -> bool:
         """Whether it means little without its question."""
         return len(self.content - self.question) < LONG_CLAIM_WORDS
+
+    @property
+    def is_something_else(self) -> bool:
+        """Whether it is a whole, short answer, and plainly not to this question."""
+        return self.alone and self.is_short and not self.fits
 
     @property
     def is_bare(self) -> bool:
@@ -201,23 +215,26 @@ class Weights:
         return 1 + math.log((self.num_sources + 1) / (self.sources_with[key] + 1))
 
 
-def find_support(claim: Claim, source: SourceText, weights: Weights) -> Support | None:
+def find_support(
+    claim: Claim, source: SourceText, weights: Weights, *, context_needed: float = CONTEXT_NEEDED
+) -> Support | None:
     """Find the stretch of a source that supports a claim best.
 
     Args:
         claim: what is to be supported.
         source: the source.
         weights: term weights over all sources.
+        context_needed: share of the words of question and claim that a short answer must have around it.
 
     Returns:
         The stretch: the shortest that does, then the best, then the first; None if none does.
     """
-    if not claim.terms and claim.says_no is None:
+    if (not claim.terms and claim.says_no is None) or claim.is_something_else:
         return None
     for length in range(1, (1 if claim.is_short else MAX_SENTENCES) + 1):
         best: Support | None = None
         for first in range(len(source.sentences) - length + 1):
-            score = _score(claim, source, weights, first, first + length)
+            score = _score(claim, source, weights, first, first + length, context_needed)
             if score is not None and (best is None or score > best.score):
                 spans = source.sentences[first : first + length]
                 best = Support(spans[0].start, spans[-1].end, score)
@@ -226,7 +243,9 @@ def find_support(claim: Claim, source: SourceText, weights: Weights) -> Support 
     return None
 
 
-def _score(claim: Claim, source: SourceText, weights: Weights, first: int, last: int) -> float | None:
+def _score(
+    claim: Claim, source: SourceText, weights: Weights, first: int, last: int, context_needed: float
+) -> float | None:
     stretch = [term for terms in source.terms[first:last] for term in terms]
     if not all(
         _is_held(claim.terms, index, stretch) for index, term in enumerate(claim.terms) if term.is_exact
@@ -239,7 +258,7 @@ def _score(claim: Claim, source: SourceText, weights: Weights, first: int, last:
     if not claim.is_short:
         return words
     near = _nearness(claim.question | claim.content, source, weights, first, last)
-    return (words + near) / 2 if near >= CONTEXT_NEEDED else None
+    return (words + near) / 2 if near >= context_needed else None
 
 
 def _share(keys: frozenset[str], held: frozenset[str], weights: Weights) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunesmith.config.serve import RetrievalConfig
+from tunesmith.config.serve import RetrievalConfig, Unsupported
 from tunesmith.errors import ConfigError
 from tunesmith.rag.prompt import build_messages
 from tunesmith.records import Message, Source
@@ -61,6 +61,10 @@ class RetrievalOverride(BaseModel):
     """What must hold of a source's attributes."""
     score_threshold: float = Field(0, ge=0, le=1)
     """Hits that score less are no sources."""
+    unsupported: Unsupported | None = None
+    """What becomes of an answer that no source supports; unset: what the platform does."""
+    context_needed: float | None = Field(None, ge=0, le=1)
+    """Share of the words of question and answer that a short answer must have around it; unset: the platform's."""
 
 
 class AnswerRequest(BaseModel):
@@ -114,7 +118,7 @@ class AnswerRequest(BaseModel):
         return parse_filter(self.retrieval.filters) if self.retrieval.filters else None
 
     def limits(self, defaults: RetrievalConfig) -> RetrievalConfig:
-        """How sources are found for this request.
+        """How sources are found for this request, and what becomes of an answer that none supports.
 
         Args:
             defaults: the platform's.
@@ -122,8 +126,8 @@ class AnswerRequest(BaseModel):
         Returns:
             The defaults with what the request says.
         """
-        top_k = self.retrieval.top_k
-        return defaults.model_copy(update={"top_k": top_k}) if top_k else defaults
+        asked = self.retrieval.model_dump(include=set(RetrievalConfig.model_fields), exclude_none=True)
+        return defaults.model_copy(update=asked)
 
     def engine_body(self, sources: tuple[Source, ...]) -> dict[str, Any]:
         """The request to the engine: instructions, earlier turns, the question with its sources, what came of it.

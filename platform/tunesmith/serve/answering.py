@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -13,7 +13,8 @@ from tunesmith.config.serve import RetrievalConfig
 from tunesmith.engines.protocols import QueryEmbedder
 from tunesmith.rag.cite import check_answer
 from tunesmith.rag.retrieve import retrieve
-from tunesmith.records import Source
+from tunesmith.rag.withhold import withhold_unsupported
+from tunesmith.records import Answer, Source
 from tunesmith.serve.answer_request import AnswerRequest
 from tunesmith.serve.applications import ENGINE
 from tunesmith.serve.event_stream import DONE
@@ -93,15 +94,16 @@ class Answerer:
             async with aclosing(self._generate(run, sources)) as pieces:
                 completion = await anext(pieces)
             assert isinstance(completion, dict)
-            text = completion["choices"][0]["message"]["content"] or ""
-            return {**completion, "tunesmith": run.check(text, sources)}
+            answer = self._check(run, completion["choices"][0]["message"]["content"] or "", sources)
+            return {**_saying(completion, answer), "tunesmith": run.extension(answer)}
 
     async def stream(
         self, request: AnswerRequest, headers: Mapping[str, str] | None = None
     ) -> AsyncGenerator[str, None]:
         """Answer as server-sent events: the engine's own, the one that ends the answer with the `tunesmith` extension.
 
-        Where the request asks for it (`retrieval.announce`), the first one carries the sources already.
+        Where the request asks for it (`retrieval.announce`), the first one carries the sources already. Where an answer
+        may be withheld, none of it comes before all of it is checked.
 
         Args:
             request: the question and its stores.
@@ -116,15 +118,31 @@ class Answerer:
         """
         with _Run(request, self._tracer, headers or {}) as run:
             sources = await self._retrieve(run)
-            said = _Said(sources if request.retrieval.announce else None)
+            said = _Said(sources if request.retrieval.announce else None, whole=self._withholds(request))
             async with aclosing(self._generate(run, sources)) as pieces:
                 async for event in pieces:
                     assert isinstance(event, str)
                     if event != DONE and not said.holds_back(event):
                         yield said.announced(event)
-            for event in said.ending(lambda text: run.check(text, sources)):
-                yield event
+            if said.has_ended:
+                answer = self._check(run, said.text, sources)
+                for event in said.ending(answer, run.extension(answer)):
+                    yield event
         yield DONE
+
+    def _check(self, run: _Run, text: str, sources: tuple[Source, ...]) -> Answer:
+        run.lap("generate")
+        limits = run.request.limits(self._retrieval)
+        answer = check_answer(
+            text, sources, question=run.request.question, context_needed=limits.context_needed
+        )
+        if limits.unsupported == "withhold":
+            answer = withhold_unsupported(answer)
+        run.lap("cite")
+        return answer
+
+    def _withholds(self, request: AnswerRequest) -> bool:
+        return request.limits(self._retrieval).unsupported == "withhold"
 
     async def _retrieve(self, run: _Run) -> tuple[Source, ...]:
         request = run.request
@@ -190,10 +208,7 @@ class _Run:
         with self._tracer.current(self._span):
             return self._tracer.start(f"chat {self.request.model}", kind="client", attributes=asked)
 
-    def check(self, text: str, sources: tuple[Source, ...]) -> dict[str, Any]:
-        self.lap("generate")
-        answer = check_answer(text, sources, question=self.request.question)
-        self.lap("cite")
+    def extension(self, answer: Answer) -> dict[str, Any]:
         self._timings_ms["total"] = (self._lap - self._started) * 1000
         return to_extension(answer, timings_ms=self._timings_ms)
 
@@ -204,6 +219,15 @@ _STEPS: dict[str, Attributes] = {
 }
 
 
+def _saying(completion: dict[str, Any], answer: Answer) -> dict[str, Any]:
+    """The completion as it is, or with the abstention in the place of what is withheld."""
+    if answer.withheld is None:
+        return completion
+    choice = completion["choices"][0]
+    said = {**choice, "message": {**choice["message"], "content": answer.text}, "logprobs": None}
+    return {**completion, "choices": [said]}
+
+
 class _Said:
     """What a stream has said so far, and its ending, which waits for the check of the whole answer.
 
@@ -211,18 +235,33 @@ class _Said:
     programs written against the OpenAI API do not expect unless they asked for the usage.
     """
 
-    def __init__(self, unannounced: tuple[Source, ...] | None) -> None:
-        self._text = ""
+    def __init__(self, unannounced: tuple[Source, ...] | None, *, whole: bool) -> None:
+        self._text: list[str] = []
+        self._held: list[str] = []
         self._ending: list[str] = []
         self._unannounced = unannounced
+        self._whole = whole
+
+    @property
+    def text(self) -> str:
+        return "".join(self._text)
+
+    @property
+    def has_ended(self) -> bool:
+        """False where the engine broke off, and has said so."""
+        return bool(self._ending)
 
     def holds_back(self, event: str) -> bool:
-        chunk = _chunk(event)
-        choices = chunk.get("choices", ())
-        self._text += "".join(choice["delta"].get("content") or "" for choice in choices)
+        choices = _chunk(event).get("choices", ())
+        words = [choice["delta"].get("content") or "" for choice in choices]
+        self._text += words
         if self._ending or any(choice.get("finish_reason") for choice in choices):
             self._ending.append(event)
-        return bool(self._ending)
+        elif self._whole and any(words):
+            self._held.append(event)
+        else:
+            return False
+        return True
 
     def announced(self, event: str) -> str:
         if self._unannounced is None:
@@ -230,11 +269,13 @@ class _Said:
         sources, self._unannounced = self._unannounced, None
         return _event(_chunk(event) | {"tunesmith": {"sources": sources_json(sources)}})
 
-    def ending(self, check: Callable[[str], dict[str, Any]]) -> list[str]:
-        if not self._ending:
-            return []  # the engine broke off, and has said so
+    def ending(self, answer: Answer, extension: dict[str, Any]) -> list[str]:
         last, *usage = self._ending
-        return [_event(_chunk(last) | {"tunesmith": check(self._text)}), *usage]
+        words = self._held if answer.withheld is None else []
+        end = _chunk(last)
+        if answer.withheld is not None:
+            end["choices"][0] |= {"delta": {"content": answer.text}, "logprobs": None}
+        return [*map(self.announced, words), _event(end | {"tunesmith": extension}), *usage]
 
 
 def _chunk(event: str) -> dict[str, Any]:

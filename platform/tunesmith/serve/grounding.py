@@ -17,10 +17,11 @@ def to_extension(answer: Answer, *, timings_ms: Mapping[str, float]) -> dict[str
         timings_ms: milliseconds by step.
 
     Returns:
-        Abstention, citations, sentences, sources and timings, JSON-ready.
+        Abstention, citations, sentences, sources and timings, JSON-ready; what is withheld, where something is.
     """
     return {
         "abstained": answer.abstained,
+        **({"withheld": answer.withheld} if answer.withheld is not None else {}),
         "citations": [_citation(citation) for citation in answer.citations],
         "sentences": list(map(_sentence, answer.sentences, sentence_ends(answer))),
         "sources": sources_json(answer.sources),

@@ -58,6 +58,14 @@ def test_a_failure_is_not_called_a_refusal() -> None:
     assert "refus" not in CAUSES["error"]
 
 
+def test_what_was_withheld_is_told_from_what_the_model_refused() -> None:
+    answer = replace(ArmAnswer("a", "rag", "The documents do not say.", 1.0, 1, 1, SHOWN), withheld="9 days")
+    assert find_cause(ScoredAnswer(SAMPLE, RAG, answer, score_answer(SAMPLE, RAG, answer))) == "withheld"
+    silent = replace(SAMPLE, answer=None)
+    scores = score_answer(silent, RAG, answer)
+    assert find_cause(ScoredAnswer(silent, RAG, answer, scores)) == "right_refusal"
+
+
 def test_a_failed_request_is_its_own_cause() -> None:
     answer = replace(ArmAnswer("a", "rag", "", 0.0, 0, 0), error="too long")
     assert find_cause(ScoredAnswer(SAMPLE, RAG, answer, score_answer(SAMPLE, RAG, answer))) == "error"

