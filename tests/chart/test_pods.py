@@ -2,6 +2,7 @@
 
     migration, twice -> bootstrap: a key in a Secret -> gateway, controller
     examples and a job through the gateway -> the controller's RayJob -> head, worker, submitter -> trained
+    the controller's RayService -> head, worker, Serve config -> vectors through the gateway
 
 Around them are a real Postgres, an API server that behaves, and what the operator does, done by hand.
 """
@@ -19,7 +20,7 @@ import httpx
 import pytest
 from api_server import FakeApiServer, api_server
 from certificates import certificate_for
-from kuberay_pods import AGENT, DASHBOARD, RayJobPods
+from kuberay_pods import AGENT, DASHBOARD, RayJobPods, RayPods, RayServicePods
 from pods import Node, RunningPod, node, why_no_pods
 from postgres_server import postgres_programs, running_postgres
 from rendering import Objects, find, render_objects
@@ -86,7 +87,9 @@ def _answers(url: str, **options: Any) -> httpx.Response | None:
 def objects() -> Objects:
     """With a cache of weights that nobody may write to: what runs here asks no hub, and does not write there either."""
     offline = ("--set", "modelCache.enabled=true,modelHub.offline=true")
-    return render_objects("--values", str(CHART / "ci" / "cpu-one-node.yaml"), *offline)
+    # vLLM's start takes longer than all the rest together; tests/flows serves with it.
+    asleep = ("--set-json", 'config.bases=[{"model": "tiny-reader", "min_replicas": 0}]')
+    return render_objects("--values", str(CHART / "ci" / "cpu-one-node.yaml"), *offline, *asleep)
 
 
 @pytest.fixture(scope="module")
@@ -165,13 +168,7 @@ def test_a_job_is_trained_in_the_pods_of_its_ray_job(release: Release) -> None:
         lambda: release.server.find("RayJob", f"{job['id']}-1"), release.gateway, release.controller
     )
     pods = RayJobPods(release.node, made)
-    head = pods.head()
-    _until(lambda: _healthy(head, DASHBOARD, "gcs_healthz"), head, seconds=240)
-    worker = pods.worker()
-    for pod in (head, worker):
-        _until(lambda pod=pod: _healthy(pod, AGENT, "local_raylet_healthz"), pod, seconds=240)
-        _is_confined(pod)
-    _asks_for_its_token(pods, head)
+    head, worker = _cluster(pods)
     submitter = pods.submitter()
     assert submitter.wait(seconds=400) == 0, submitter.log + head.log + worker.log
     release.server.set_status(
@@ -182,6 +179,41 @@ def test_a_job_is_trained_in_the_pods_of_its_ray_job(release: Release) -> None:
     folder = release.node.claim("tunesmith-objects") / "projects" / "default" / "jobs" / job["id"]
     (adapter,) = folder.glob("attempt-0001/export/adapter_model.safetensors")
     assert adapter.stat().st_uid == USER
+    for pod in (head, worker):
+        pod.kill()
+
+
+def test_vectors_come_from_the_pods_of_a_ray_service(release: Release) -> None:
+    (made,) = _until(lambda: release.server.all("RayService"), release.gateway, release.controller)
+    pods = RayServicePods(release.node, made)
+    head, worker = _cluster(pods)
+    assert pods.configure(head, "wrong").status_code in (401, 403)
+    accepted = pods.configure(head, pods.token)
+    assert accepted.status_code == 200, accepted.text
+    pods.open(worker)
+    asked = {"model": "all-MiniLM-L6-v2", "input": ["Parental leave is sixteen weeks."]}
+    answer = _until(lambda: _posted(release, "/v1/embeddings", asked), head, worker, seconds=240)
+    (vector,) = answer["data"]
+    assert len(vector["embedding"]) == 384
+    # What the operator asks of a worker before its Service leads there.
+    assert httpx.get(f"http://{worker.address}:8000/-/healthz").text == "success"
+
+
+def _posted(release: Release, path: str, body: dict[str, Any]) -> Any:
+    answer = release.http.post(path, json=body)
+    return answer.json() if answer.is_success else None
+
+
+def _cluster(pods: RayPods) -> tuple[RunningPod, RunningPod]:
+    """Head and worker, once the operator would call them ready."""
+    head = pods.head()
+    _until(lambda: _healthy(head, DASHBOARD, "gcs_healthz"), head, seconds=240)
+    worker = pods.worker()
+    for pod in (head, worker):
+        _until(lambda pod=pod: _healthy(pod, AGENT, "local_raylet_healthz"), pod, seconds=240)
+        _is_confined(pod)
+    _asks_for_its_token(pods, head)
+    return head, worker
 
 
 def _submit(release: Release) -> dict[str, Any]:
@@ -203,7 +235,7 @@ def _healthy(pod: RunningPod, port: int, path: str) -> bool:
     return answer is not None and "success" in answer.text
 
 
-def _asks_for_its_token(pods: RayJobPods, head: RunningPod) -> None:
+def _asks_for_its_token(pods: RayPods, head: RunningPod) -> None:
     jobs = f"http://{head.address}:{DASHBOARD}/api/jobs/"
     assert httpx.get(jobs).status_code == 401
     assert httpx.get(jobs, headers={"Authorization": "Bearer wrong"}).status_code in (401, 403)

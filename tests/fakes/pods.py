@@ -93,6 +93,13 @@ class Node:
         """The folder of a volume claim."""
         return _folder(self.folder / "claims" / name, group)
 
+    def know(self, name: str, address: str) -> None:
+        """Have the cluster's DNS know a name, also in the pods that run already."""
+        self.names[name] = address
+        for pod in self._pods:
+            with (self.folder / "pods" / pod.name / "hosts").open("a", encoding="ascii") as hosts:
+                hosts.write(f"{address} {name}\n")
+
     def start(
         self,
         name: str,
@@ -108,7 +115,7 @@ class Node:
         assert not may["allowPrivilegeEscalation"]
         assert may["capabilities"] == {"drop": ["ALL"]}
         address = str(self.network[len(self._pods) + 2])
-        self.names[name] = address
+        self.know(name, address)
         root = self.folder / "pods" / name
         script = root / "start.sh"
         (root / "root").mkdir(parents=True)
