@@ -35,6 +35,7 @@ LONGEST_FIRST = (
     "tests/flows/test_quickstart.py",
     "tests/faults/test_kills.py",
     "tests/flows/test_train.py",
+    "tests/flows/test_bases.py",
     "tests/flows/test_preference.py",
     "tests/flows/shared_plane",
     "tests/flows/test_reader.py",

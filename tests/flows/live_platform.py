@@ -86,16 +86,22 @@ def processes_of_instance(instance: str) -> list[str]:
 
 
 @contextmanager
-def running_platform(*, shell: Mapping[str, str] | None = None) -> Iterator[LivePlatform]:
-    """A platform with the shipped model; down leaves no process and no record, or whoever started it fails."""
-    folder = Path(tempfile.mkdtemp(prefix="ts-", dir="/tmp"))
-    home = Home(folder)
+def running_platform(
+    *arguments: str, home: Home | None = None, shell: Mapping[str, str] | None = None
+) -> Iterator[LivePlatform]:
+    """A platform, of the shipped model unless the arguments of `up` say more; on a home that is kept, if one is given.
+
+    Down leaves no process and no record, or whoever started it fails.
+    """
+    folder = home.root if home else Path(tempfile.mkdtemp(prefix="ts-", dir="/tmp"))
     limit = f"ready_timeout_seconds={UP_SECONDS}"
     try:
-        up = tunesmith("up", "--home", str(folder), "--port", "0", "--json", "--set", limit, shell=shell)
+        up = tunesmith(
+            "up", "--home", str(folder), "--port", "0", "--json", "--set", limit, *arguments, shell=shell
+        )
         assert up.returncode == 0, up.stderr
         told = json.loads(up.stdout)
-        live = LivePlatform(told["base_url"], Path(told["api_key_file"]).read_text().strip(), home)
+        live = LivePlatform(told["base_url"], Path(told["api_key_file"]).read_text().strip(), Home(folder))
         instance = live.record.instance
         assert len(processes_of_instance(instance)) >= 4
         yield live
@@ -103,6 +109,7 @@ def running_platform(*, shell: Mapping[str, str] | None = None) -> Iterator[Live
         down = tunesmith("down", "--home", str(folder))
     assert down.returncode == 0, down.stderr
     assert processes_of_instance(instance) == []
-    assert not home.platform_file.exists()
+    assert not Home(folder).platform_file.exists()
     assert "Nothing was running" in tunesmith("down", "--home", str(folder)).stdout
-    shutil.rmtree(folder)
+    if home is None:
+        shutil.rmtree(folder)

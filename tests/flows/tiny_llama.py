@@ -28,9 +28,9 @@ CORPUS = (
 )
 
 
-def make_base(folder: Path) -> Path:
+def make_base(folder: Path, *, seed: int = 7) -> Path:
     """Write a base model: 2 layers, width 64, head size 32, 1,024 tokens of context."""
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     tokenizer = _make_tokenizer()
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
@@ -43,7 +43,7 @@ def make_base(folder: Path) -> Path:
     return folder
 
 
-def make_adapter(base: Path, folder: Path, *, seed: int, rank: int = 4) -> Path:
+def make_adapter(base: Path, folder: Path, *, seed: int, rank: int = 4, std: float = 0.3) -> Path:
     """Write a LoRA adapter with random weights on both sides, so that it changes the output."""
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
@@ -56,7 +56,7 @@ def make_adapter(base: Path, folder: Path, *, seed: int, rank: int = 4) -> Path:
     with torch.no_grad():
         for name, weight in adapted.named_parameters():
             if "lora_B" in name:
-                weight.normal_(std=0.3)
+                weight.normal_(std=std)
     adapted.save_pretrained(folder)
     return folder
 
