@@ -210,6 +210,40 @@ def test_a_gateway_told_to_end_says_so_goes_on_for_a_moment_and_finishes_its_str
         process.wait()
 
 
+def test_who_still_waits_for_a_base_when_the_gateway_ends_is_told_to_come_back(platform, key):
+    write_running(
+        replace(platform, config={**platform.config, "load": {"linger_seconds": 0, "drain_seconds": 1}})
+    )
+    database = Database(Home(platform.home).database_url)
+    BaseStates(database).tell("tiny-reader", "starting")
+    database.close()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "tunesmith.gateway", "--home", str(platform.home)]
+    )
+    try:
+        deadline = time.monotonic() + 90
+        while not _answers(f"{platform.base_url.removesuffix('/v1')}/healthz"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        told: list[httpx.Response] = []
+        headers = {"Authorization": f"Bearer {key}"}
+        ask = threading.Thread(
+            target=lambda: told.append(
+                httpx.post(f"{platform.base_url}/chat/completions", json=BODY, headers=headers, timeout=60)
+            )
+        )
+        ask.start()
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        ask.join()
+        assert [(one.status_code, one.headers["retry-after"]) for one in told] == [(503, "2")]
+        assert told[0].json()["error"]["code"] == "unavailable"
+        process.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def _answers(url: str) -> bool:
     try:
         return httpx.get(url, trust_env=False, timeout=5).status_code == 200

@@ -13,8 +13,11 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunesmith.config.serve import LoadConfig
+from tunesmith.errors import UnavailableError
+from tunesmith.gateway.errors import platform_error_response
 
 _BACKLOG = 2048
+_ENDING = UnavailableError("This gateway is ending, and had no time left for the request. Send it again.")
 
 
 class Draining:
@@ -25,9 +28,11 @@ class Draining:
 
 
 class DrainMiddleware:
-    """Asks for every connection to be closed behind its answer once the gateway is ending.
+    """Asks for every connection to be closed behind its answer once the gateway is ending, and says so at the very end.
 
     A client that keeps its connection open would otherwise send its next request into one that is just being closed.
+    One whose answer has not begun when the time is over, since it waits for a base or asked for it in one piece, is
+    sent away with a 503 to come back: the server itself would make a bare 500 of it.
 
     Args:
         app: the app inside.
@@ -47,12 +52,22 @@ class DrainMiddleware:
             send: ASGI send.
         """
 
+        answering = False
+
         async def send_closing(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._draining.begun:
-                MutableHeaders(scope=message)["connection"] = "close"
+            nonlocal answering
+            if message["type"] == "http.response.start":
+                answering = True
+                if self._draining.begun:
+                    MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
 
-        await self._app(scope, receive, send_closing)
+        try:
+            await self._app(scope, receive, send_closing)
+        except asyncio.CancelledError:
+            if answering or not self._draining.begun or scope["type"] != "http":
+                raise
+            await platform_error_response(_ENDING)(scope, receive, send_closing)
 
 
 class DrainingServer(uvicorn.Server):

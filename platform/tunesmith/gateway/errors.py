@@ -73,10 +73,22 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected_error)
 
 
+def platform_error_response(error: PlatformError) -> JSONResponse:
+    """The answer to a request that ends in one of our own errors.
+
+    Args:
+        error: what was raised.
+
+    Returns:
+        Status, headers and body.
+    """
+    return JSONResponse(platform_error_body(error), error.http_status, _headers(error))
+
+
 async def _platform_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, PlatformError)
     record_of(request).error_code = error.code or error.type
-    return JSONResponse(platform_error_body(error), error.http_status, _headers(error))
+    return platform_error_response(error)
 
 
 def _headers(error: PlatformError) -> Mapping[str, str]:
