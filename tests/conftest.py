@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -95,6 +96,17 @@ def nothing_is_compiled() -> Iterator[None]:
     yield
     compiled = sorted(path.name for path in Path(_EXTENSIONS.name).rglob("*.so"))
     assert not compiled
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tests_compute_in_one_thread() -> None:
+    """Have torch use one thread where workers share the cores; what they start has its own settings.
+
+    Threads that meet after each operator of a tiny model wait for whichever of them has no core: on a busy machine it
+    takes five times as long.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ and "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
