@@ -18,6 +18,7 @@ from typing import Any
 from tunesmith.config.home import Home
 from tunesmith.config.train import FileDataConfig, TrainConfig
 from tunesmith.datasets.sources import hash_data, load_data
+from tunesmith.engines.lean_transformers import pass_over_unused
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError, UnavailableError
 from tunesmith.jobs.events import append_event, read_events
 from tunesmith.jobs.folders import EXPORT, PREPARED, attempt_folder, lock_folder
@@ -51,6 +52,7 @@ def run_attempt(folder: Path, *, home: Home) -> None:
     order = read_order(folder)
     note: Note = partial(append_event, folder / "events.jsonl")
     with hold_name(lock_folder(home), order.job_id), _last_word(note):
+        pass_over_unused()
         config = settle_base(recipe_of(order, home))
         data_hash = hash_data(config.data)
         prepared = _prepare(config, data_hash, folder.parent)

@@ -13,6 +13,7 @@ from pathlib import Path
 from tunesmith.config.home import Home
 from tunesmith.config.train import TrainConfig
 from tunesmith.datasets.sources import hash_data, hash_validation, load_data
+from tunesmith.engines.lean_transformers import pass_over_unused
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError
 from tunesmith.jobs.folders import EXPORT, attempt_folder, job_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
@@ -80,6 +81,7 @@ def run_training(config: TrainConfig, *, home: Home, watcher: Watcher, fresh: bo
         known = None if fresh else jobs.resumable(config.name, fingerprint=fingerprint)
         if known and known.state == "succeeded" and known.model:
             return TrainResult(registry.version(known.model), known, trained=False)
+        pass_over_unused()
         prepared = _prepare(config, home, fingerprint, watcher, fresh=fresh)
         job = jobs.begin_attempt(
             config.name, fingerprint=fingerprint, config=config.model_dump(mode="json"), fresh=fresh
