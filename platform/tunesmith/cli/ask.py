@@ -20,6 +20,9 @@ def ask(
     ] = [],  # noqa: B006
     model: Annotated[str | None, typer.Option(help="Base, version or alias. [the base]")] = None,
     top_k: Annotated[int | None, typer.Option(help="Sources shown to the model.")] = None,
+    withhold: Annotated[
+        bool, typer.Option("--withhold", help="Refuse where no source supports the answer.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -28,7 +31,7 @@ def ask(
 
     from tunesmith.flows.ask import ask_platform
 
-    answer = ask_platform(running, question, stores=store, model=model, top_k=top_k)
+    answer = ask_platform(running, question, stores=store, model=model, top_k=top_k, withhold=withhold)
     if as_json:
         print_json(answer.as_json())
     else:
@@ -37,6 +40,8 @@ def ask(
 
 def _show(answer: CitedAnswer) -> None:
     typer.echo(answer.text)
+    if answer.withheld is not None:
+        typer.echo(f"  withheld, for no source supports it: {answer.withheld}")
     for text in answer.unsupported:
         typer.echo(f"  unsupported: {text}")
     for citation in answer.citations:

@@ -18,16 +18,18 @@ class CitedAnswer:
     """An answer with what the platform found out about it.
 
     Attributes:
-        text: the model's words.
+        text: the model's words, unless they are withheld.
         abstained: whether it says that the documents do not hold the answer.
         citations: number, document, start, end, text and status of each span that supports it.
         unsupported: sentences that no source supports.
+        withheld: what the model said where `text` abstains in its place.
     """
 
     text: str
     abstained: bool
     citations: tuple[dict[str, Any], ...]
     unsupported: tuple[str, ...]
+    withheld: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The answer for a program."""
@@ -36,6 +38,7 @@ class CitedAnswer:
             "abstained": self.abstained,
             "citations": list(self.citations),
             "unsupported": list(self.unsupported),
+            "withheld": self.withheld,
         }
 
 
@@ -46,6 +49,7 @@ def ask_platform(
     stores: Sequence[str] = (),
     model: str | None = None,
     top_k: int | None = None,
+    withhold: bool = False,
 ) -> CitedAnswer:
     """Ask one question.
 
@@ -55,6 +59,7 @@ def ask_platform(
         stores: vector stores to answer from; none leaves it to the model (an alias may bind some).
         model: base, version or alias; unset: the base.
         top_k: sources shown to the model.
+        withhold: hear a refusal in the place of an answer that no source supports.
 
     Returns:
         The answer.
@@ -64,8 +69,11 @@ def ask_platform(
         UnavailableError: the API does not answer.
     """
     extension: dict[str, Any] = {"vector_stores": list(stores)} if stores else {}
-    if top_k is not None:
-        extension["retrieval"] = {"top_k": top_k}
+    retrieval = ({"top_k": top_k} if top_k is not None else {}) | (
+        {"unsupported": "withhold"} if withhold else {}
+    )
+    if retrieval:
+        extension["retrieval"] = retrieval
     try:
         completion = _client(platform).chat.completions.create(
             model=model or platform.model,
@@ -106,4 +114,5 @@ def _cited(completion: Any) -> CitedAnswer:
         unsupported=tuple(
             one["text"] for one in sentences if not one["supported"] and not found.get("abstained")
         ),
+        withheld=found.get("withheld"),
     )

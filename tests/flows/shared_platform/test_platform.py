@@ -152,12 +152,17 @@ def test_ask_answers_from_a_document_with_the_span_that_says_it(
     assert "leave.md" in shown
     assert "31 days" in shown
 
-    refused = json.loads(
-        platform.command("ask", "Who founded Quarrystone?", "--store", "quarrystone", "--json").stdout
-    )
+    unknown = ("Who founded Quarrystone?", "--store", "quarrystone", "--json")
+    refused = json.loads(platform.command("ask", *unknown).stdout)
     # How often the model sees that it cannot know is evaluated elsewhere; here, that what it says is told truly.
     assert refused["abstained"] == ("do not say" in refused["answer"])
     assert not (refused["abstained"] and refused["citations"])
+
+    assert json.loads(platform.command("ask", *asked, "--json", "--withhold").stdout) == answer
+    strict = json.loads(platform.command("ask", *unknown, "--withhold").stdout)
+    assert strict["abstained"] or strict["citations"], "what no source supports is not answered"
+    stood = refused["abstained"] or refused["citations"]
+    assert strict["withheld"] == (None if stood else refused["answer"])
 
 
 def test_ask_says_which_stores_there_are(platform: LivePlatform) -> None:
