@@ -21,7 +21,7 @@ pytestmark = pytest.mark.flow
 
 # Fewer steps and questions than the command takes: what is tested is that the loop closes, not how good it gets.
 LIMIT_SECONDS = 900  # a third of it on a quiet machine
-NUM_SAMPLES, TRAINING = 20, ("max_steps=40", "checkpoint_every_steps=20")
+NUM_SAMPLES, TRAINING = 20, ("max_steps=24", "checkpoint_every_steps=12")
 ARMS = ["base", "rag", "rag_schema", "tuned", "hybrid"]
 
 
