@@ -38,11 +38,8 @@ DOCUMENT = "Full-time staff receive 27 days of leave each year.\n"
 NUM_TOKENS = 12
 LONG_ANSWER = 400
 ENGINE = {"dtype": "float32", "max_model_len": 512, "max_num_seqs": 8, "kv_cache_gib": 0.1}
-ONE_PLACE = {"max_awake": 1, "on_the_way": "refuse"}
 WAKING_SECONDS = 300
-IDLE_SECONDS = 40
-"""Longer than what a test does between two requests, or engines are started once more."""
-ROOM_FOR_ALL = {"idle_seconds": IDLE_SECONDS, "on_the_way": "wait", "wait_seconds": WAKING_SECONDS}
+TWO_PLACES = {"max_awake": 2, "on_the_way": "wait", "wait_seconds": WAKING_SECONDS}
 
 
 @dataclass(frozen=True)
@@ -65,11 +62,12 @@ class House:
     whole: str
     says: Mapping[str, str]
 
-    def recipe(self, serving: Mapping[str, Any]) -> tuple[str, ...]:
-        """What `up` is told: both bases, and who of them may be in memory."""
+    @property
+    def recipe(self) -> tuple[str, ...]:
+        """What `up` is told: both bases, and how many may be in memory."""
         file = self.home.root.parent / "serve.yaml"
         bases = [{"model": FIRST}, {"model": self.second, "stand_ins": ["gpt-4o"]}]
-        document = {"verb": "serve", "bases": bases, "engine": ENGINE, "serving": serving}
+        document = {"verb": "serve", "bases": bases, "engine": ENGINE, "serving": TWO_PLACES}
         file.write_text(json.dumps(document), encoding="utf-8")
         return "--recipe", str(file)
 
@@ -105,38 +103,9 @@ def _furnish(folder: Path) -> House:
 
 @pytest.fixture(scope="module")
 def live(house: House) -> Iterator[LivePlatform]:
-    """The platform with room for all of them, on the home that another one has run on before."""
-    with running_platform(*house.recipe(ROOM_FOR_ALL), home=house.home) as live:
+    """The platform, with places for two of the three."""
+    with running_platform(*house.recipe, home=house.home) as live:
         yield live
-
-
-def test_with_one_place_the_second_base_is_refused_wakes_and_the_first_one_leaves_memory(
-    house: House,
-) -> None:
-    with running_platform(*house.recipe(ONE_PLACE), home=house.home) as live:
-        client, patient = live.client, live.client.with_options(max_retries=WAKING_SECONDS // 10)
-        assert {FIRST, house.second, house.whole} <= {model.id for model in client.models.list()}
-        assert _states(live) == {FIRST: "ready", house.second: "asleep"}
-        engine = _engines(live)[FIRST]
-
-        stream = _stream(client, FIRST)
-        next(stream)
-        with pytest.raises(openai.InternalServerError) as refused:
-            _say(client, house.second)
-        assert (refused.value.status_code, refused.value.code) == (503, "model_starting")
-        assert refused.value.response.headers["retry-after"] == "10"
-        *_, last = stream
-        assert last.usage is not None
-        assert last.usage.completion_tokens == LONG_ANSWER, "who was being answered is answered to the end"
-
-        assert _say(patient, house.second) == house.says[house.second]
-        assert _states(live) == {FIRST: "asleep", house.second: "ready"}
-        assert [process for process in engine if _lives(process)] == []
-        assert set(_engines(live)) == {house.second}
-        assert _say(client, house.on_second) == house.says[house.on_second]
-        assert _ready(live), "the platform is, whoever sleeps"
-        with pytest.raises(openai.InternalServerError, match=f"{FIRST} is being started"):
-            _say(client, house.on_first)
 
 
 def test_both_bases_and_their_adapters_answer_side_by_side_each_as_itself(
@@ -183,24 +152,27 @@ def test_documents_are_answered_from_by_the_base_that_is_asked(
     _assert_answers_from_documents(live, house.second)
 
 
-def test_a_whole_model_comes_from_nothing_and_so_does_everybody_after_a_pause(
-    live: LivePlatform, house: House
-) -> None:
-    client, names = _patient(live), [house.whole, house.second, FIRST]
-    with ThreadPoolExecutor(3) as pool:
-        assert list(pool.map(lambda name: _say(client, name), names)) == [house.says[n] for n in names]
-    engines = [process for engine in _engines(live).values() for process in engine]
-    assert _states(live)[house.whole] == "ready"
-
-    _until(lambda: set(_states(live).values()) == {"asleep"}, IDLE_SECONDS + 30)
-    _until(lambda: not any(map(_lives, engines)))
-    assert _engines(live) == {}
-    assert _ready(live)
-    assert live.command("status").returncode == 0
-
+def test_a_third_model_takes_the_place_of_who_was_asked_longest_ago(live: LivePlatform, house: House) -> None:
+    client, left = _patient(live), _engines(live)[house.second]
+    stream = _stream(client, FIRST)
+    next(stream)
     assert _say(client, house.whole) == house.says[house.whole], "it waits for its engine"
-    assert _states(live)[house.whole] == "ready"
-    assert _states(live)[FIRST] == "asleep", "nobody has asked for it"
+    *_, last = stream
+    assert last.usage is not None
+    assert last.usage.completion_tokens == LONG_ANSWER, "who is being answered is answered to the end"
+    assert _states(live) == {FIRST: "ready", house.second: "asleep", house.whole: "ready"}
+    _until(lambda: not any(map(_lives, left)))
+    assert set(_engines(live)) == {FIRST, house.whole}
+    assert _ready(live), "the platform is, whoever sleeps"
+    assert "asleep" in live.command("status").stdout
+
+
+def test_who_slept_comes_back_with_its_adapters_and_documents(live: LivePlatform, house: House) -> None:
+    client = _patient(live)
+    assert _say(client, FIRST) == house.says[FIRST]
+    assert _say(client, house.on_second) == house.says[house.on_second]
+    assert _states(live) == {FIRST: "ready", house.second: "ready", house.whole: "asleep"}
+    _assert_answers_from_documents(live, house.second)
 
 
 @pytest.mark.parametrize(
