@@ -11,7 +11,7 @@ asked for, or says nothing that the question does not say itself. Any other answ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tunesmith.rag.numerals import MONTHS, UNITS
@@ -37,21 +37,13 @@ _KIND_OF = {
 _POWERS = {stem("square"): "area", stem("cubic"): "volume"}
 _ANY = frozenset(_KINDS)
 
-_AFTER_HOW = {
-    adjective: frozenset(kinds.split())
-    for adjective, kinds in {
-        "long": "time length data",
-        "far": "length time",
-        "old": "time",
-        "tall": "length",
-        "wid": "length",
-        "deep": "length",
-        "thick": "length",
-        "heavy": "weight",
-        "hot": "temperature",
-        "warm": "temperature",
-        "cold": "temperature",
-    }.items()
+_ADJECTIVES = {
+    "time length data": "long",
+    "length time": "far",
+    "time": "old",
+    "length": "tall wide deep thick",
+    "weight": "heavy",
+    "temperature": "hot warm cold",
 }
 _NOUNS = {
     "time": "date day month year time hour weekday age duration deadline",
@@ -63,11 +55,17 @@ _NOUNS = {
     "length time": "length",
     "area": "area",
 }
-_ASKED_BY = {
-    UNITS.get(noun) or stem(noun): frozenset(kinds.split())
-    for kinds, nouns in _NOUNS.items()
-    for noun in nouns.split()
-}
+
+
+def _by_word(words: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    return {
+        UNITS.get(word) or stem(word): frozenset(kinds.split())
+        for kinds, listed in words.items()
+        for word in listed.split()
+    }
+
+
+_AFTER_HOW, _ASKED_BY = _by_word(_ADJECTIVES), _by_word(_NOUNS)
 _MONEY_WORDS = "cost pay paid price spend spent worth charge charged earn fee refund fined"
 _ABOUT_MONEY = frozenset(map(stem, _MONEY_WORDS.split()))
 _BARE_NOUNS = "name title colour color language country city town"
@@ -79,7 +77,6 @@ _QUANTITY_WORDS = """
 _QUANTITIES = frozenset(map(stem, _QUANTITY_WORDS.split()))
 _REACH = 5
 """Words behind "what" or "which" among which the thing asked for is looked for: "what is the lowest temperature"."""
-_UNIT_REACH = 3
 _DIGITS_OF_A_YEAR = 3
 _WORD = re.compile(r"\w+")
 
@@ -202,16 +199,15 @@ def _measure(terms: Sequence[Term], index: int) -> str | None:
     before = terms[index - 1].key if index else ""
     if _KIND_OF.get(before) in ("money", "time"):
         return _KIND_OF[before]
-    following = [term.key for term in terms[index + 1 : index + 1 + _UNIT_REACH]]
-    if following[:2] == ["per", "cent"]:
-        return "share"
-    for place, key in enumerate(following):
-        if key in _POWERS and place + 1 < len(following):
-            return _POWERS[key]
-        if kind := _KIND_OF.get(key):
-            return kind
-        break  # another word between them: "165 picks a minute" is no time
-    return None
+    match [term.key for term in terms[index + 1 : index + 3]]:
+        case ["per", "cent"]:
+            return "share"
+        case [power, _] if power in _POWERS:
+            return _POWERS[power]
+        case [unit, *_]:
+            return _KIND_OF.get(unit)
+        case _:
+            return None
 
 
 def _is_adverb(word: str) -> bool:
