@@ -205,7 +205,7 @@ def plan_call(
     options = fields.retrieval or RetrievalOptions()
     wanted = options.top_k or next((search.max_num_results for search in searches), None)
     sent["retrieval"] = (
-        options.model_dump(exclude_unset=True, exclude_none=True)
+        options.model_dump(exclude_defaults=True)
         | ({"top_k": wanted} if wanted else {})
         | narrowing(searches)
     )
