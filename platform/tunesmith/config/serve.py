@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from tunesmith.config.ingest import ChunkConfig
 from tunesmith.config.strict import StrictModel
 
+CONTEXT_NEEDED = 0.4
+"""Share of the words of question and answer, by weight and nearness, that a short answer has around it by default."""
 Unsupported = Literal["keep", "withhold"]
 """What becomes of an answer that no source supports."""
 
@@ -24,7 +26,7 @@ class RetrievalConfig(StrictModel):
     unsupported: Unsupported = "keep"
     """An answer that no source supports: `keep` passes it on, marked as unsupported; `withhold` says in its place that
     the documents do not say, and streams nothing of an answer before all of it is checked."""
-    context_needed: float = Field(0.4, ge=0, le=1)
+    context_needed: float = Field(CONTEXT_NEEDED, ge=0, le=1)
     """Share of the words of question and answer that must stand around a short answer, or it counts as unsupported.
     More turns down answers to other questions, and right ones in other words: `tunesmith evaluate` measures both."""
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tunesmith.config.serve import CONTEXT_NEEDED
 from tunesmith.rag.claims import split_claims
 from tunesmith.rag.forms import parse_answer
 from tunesmith.rag.marks import NamedClaim, remove_attribution
-from tunesmith.rag.support import CONTEXT_NEEDED, Claim, SourceText, Support, Weights, find_support
+from tunesmith.rag.support import Claim, SourceText, Support, Weights, find_support
 from tunesmith.records import Answer, CheckedSentence, Citation, CitationStatus, Source
 
 CLOSE_TO_BEST = 0.8

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tunesmith.config.serve import CONTEXT_NEEDED
 from tunesmith.rag.asked import can_answer
 from tunesmith.rag.negation import Statement
 from tunesmith.rag.numerals import CURRENCIES, MONTHS, UNIT_NAMES
@@ -29,8 +30,6 @@ from tunesmith.records import Source
 
 WORDS_NEEDED = 0.7
 """Share of a claim's words, by weight, that the stretch must hold."""
-CONTEXT_NEEDED = 0.4
-"""Share of the words of question and claim, by weight and nearness, that a short answer has around it."""
 LONG_CLAIM_WORDS = 6
 """A claim with this many words of its own stands without the question."""
 MAX_SENTENCES = 3

@@ -94,7 +94,10 @@ class Answerer:
             async with aclosing(self._generate(run, sources)) as pieces:
                 completion = await anext(pieces)
             assert isinstance(completion, dict)
-            answer = self._check(run, completion["choices"][0]["message"]["content"] or "", sources)
+            message = completion["choices"][0]["message"]
+            answer = self._check(
+                run, message["content"] or "", sources, calls=bool(message.get("tool_calls"))
+            )
             return {**_saying(completion, answer), "tunesmith": run.extension(answer)}
 
     async def stream(
@@ -125,18 +128,19 @@ class Answerer:
                     if event != DONE and not said.holds_back(event):
                         yield said.announced(event)
             if said.has_ended:
-                answer = self._check(run, said.text, sources)
+                answer = self._check(run, said.text, sources, calls=said.calls)
                 for event in said.ending(answer, run.extension(answer)):
                     yield event
         yield DONE
 
-    def _check(self, run: _Run, text: str, sources: tuple[Source, ...]) -> Answer:
+    def _check(self, run: _Run, text: str, sources: tuple[Source, ...], *, calls: bool) -> Answer:
         run.lap("generate")
         limits = run.request.limits(self._retrieval)
         answer = check_answer(
             text, sources, question=run.request.question, context_needed=limits.context_needed
         )
-        if limits.unsupported == "withhold":
+        # Words beside a call of a tool are no answer yet.
+        if limits.unsupported == "withhold" and not calls:
             answer = withhold_unsupported(answer)
         run.lap("cite")
         return answer
@@ -241,6 +245,7 @@ class _Said:
         self._ending: list[str] = []
         self._unannounced = unannounced
         self._whole = whole
+        self.calls = False
 
     @property
     def text(self) -> str:
@@ -255,6 +260,7 @@ class _Said:
         choices = _chunk(event).get("choices", ())
         words = [choice["delta"].get("content") or "" for choice in choices]
         self._text += words
+        self.calls = self.calls or any(choice["delta"].get("tool_calls") for choice in choices)
         if self._ending or any(choice.get("finish_reason") for choice in choices):
             self._ending.append(event)
         elif self._whole and any(words):

@@ -60,6 +60,7 @@ class ScriptedEngine:
 
     def __init__(self, *words: str) -> None:
         self.words = words
+        self.calls: list[dict[str, Any]] = []
         self.bodies: list[dict[str, Any]] = []
         self.closed_early = False
         self.headers: dict[str, str] = {}
@@ -76,11 +77,15 @@ class ScriptedEngine:
             return
         head = {"id": "chatcmpl-1", "created": 1, "model": body["model"]}
         if not body["stream"]:
-            yield {**head, "choices": [{"message": {"role": "assistant", "content": "".join(self.words)}}]}
+            message = {"role": "assistant", "content": "".join(self.words), "tool_calls": self.calls}
+            yield {**head, "choices": [{"message": message}]}
             return
         try:
             for word in self.words:
                 yield _event({**head, "choices": [{"delta": {"content": word}, "finish_reason": None}]})
+            if self.calls:
+                delta = {"tool_calls": self.calls}
+                yield _event({**head, "choices": [{"delta": delta, "finish_reason": None}]})
             yield _event({**head, "choices": [{"delta": {}, "finish_reason": "stop"}]})
             yield _event({**head, "choices": [], "usage": {"total_tokens": 9}})
             yield "data: [DONE]\n\n"
@@ -303,3 +308,15 @@ async def test_a_stream_says_nothing_before_the_whole_answer_is_checked(
         assert ended["tunesmith"]["withheld"] == "".join(engine.words)
     assert ended["choices"][0]["finish_reason"] == "stop"
     assert events[-1]["usage"] == {"total_tokens": 9}
+
+
+async def test_words_beside_a_call_of_a_tool_are_not_withheld(
+    client: httpx.AsyncClient, engine: ScriptedEngine
+) -> None:
+    engine.words, engine.calls = ("Let me look at 28 things.",), [{"id": "call_1", "type": "function"}]
+    answer = (await _ask(client, retrieval=WITHHOLD)).json()
+    assert answer["choices"][0]["message"]["content"] == engine.words[0]
+    assert "withheld" not in answer["tunesmith"]
+    events = _events((await _ask(client, stream=True, retrieval=WITHHOLD)).text)
+    said = [choice["delta"].get("content") or "" for event in events for choice in event["choices"]]
+    assert "".join(said) == engine.words[0]
