@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tunesmith.engines.lean_transformers import pass_over_unused
 from tunesmith.errors import PlatformError
 from tunesmith.jobs.events import append_event
 from tunesmith.jobs.folders import ADAPTER, EXPORT
@@ -85,9 +86,7 @@ def _resume_path(spec: LoopSpec) -> str | None:
 
 def _prepare_process(spec: LoopSpec) -> None:
     """Threads, imports to pass over, and accelerate's view of DeepSpeed, before anything heavy is imported."""
-    # transformers imports these wherever they are installed, for a decoding method and for the losses of vision
-    # models that training never uses: seconds of every start.
-    sys.modules["sklearn"] = sys.modules["scipy"] = None  # type: ignore[assignment]
+    pass_over_unused()
     os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     import torch
