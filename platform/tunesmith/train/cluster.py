@@ -20,6 +20,8 @@ from tunesmith.errors import UnavailableError
 from tunesmith.stores.platform_file import RAY_PATIENCE, ProcessId, read_running
 
 _SECONDS_TO_ANSWER = 10
+_TOO_SLOW = "timed out during startup"
+"""How Ray says that a busy machine did not bring its node up in time."""
 TOO_SMALL = "cluster_too_small"
 """Code of the error of a run that the cluster can never hold: to try again is no way out."""
 
@@ -204,9 +206,7 @@ def _connect(cluster: Cluster, resources: ResourcesConfig, temporary: Path | Non
     try:
         if cluster.address is None:
             cpus = max(1, round(resources.num_workers * resources.cpus_per_worker + 0.5))
-            ray.init(
-                address="local", num_cpus=cpus, _temp_dir=str(temporary), include_dashboard=False, **quiet
-            )
+            _start({"num_cpus": cpus, "_temp_dir": str(temporary), "include_dashboard": False, **quiet})
         else:
             _require_listener(cluster.address)
             ray.init(address=cluster.address, **quiet)
@@ -214,6 +214,18 @@ def _connect(cluster: Cluster, resources: ResourcesConfig, temporary: Path | Non
         # Nothing narrower: Ray raises a bare Exception where a process of its own does not come up.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UnavailableError(f"{cluster.not_joined(reason)} Ray's own words: {log}.") from error
+
+
+def _start(settings: Mapping[str, Any]) -> None:
+    """Start a cluster, once more where it was too slow: Ray waits 30 seconds for its node, and no setting moves that."""
+    import ray
+
+    try:
+        ray.init(address="local", **settings)
+    except Exception as error:
+        if _TOO_SLOW not in str(error):
+            raise
+        ray.init(address="local", **settings)
 
 
 def require_cluster(home: Home) -> None:

@@ -43,7 +43,7 @@ def fit(spec: LoopSpec, *, home: Home, job_id: str, take_in: Callable[[], Mappin
         if not own_cluster:
             _tell_if_waiting(spec)
         # In a thread of its own: this one reads events, and leaves at the first that says the run cannot go on.
-        trainer = _trainer(spec, job_id, own_cluster=own_cluster)
+        trainer = _trainer(spec, job_id, own_cluster=own_cluster, fixed=head is not None)
         running = ThreadPoolExecutor(max_workers=1).submit(trainer.fit)
         while not running.done():
             wait([running], timeout=_POLL_SECONDS)
@@ -85,7 +85,7 @@ def _raise_failed(spec: LoopSpec, error: BaseException | None) -> None:
     ) from error
 
 
-def _trainer(spec: LoopSpec, job_id: str, *, own_cluster: bool) -> Any:
+def _trainer(spec: LoopSpec, job_id: str, *, own_cluster: bool, fixed: bool) -> Any:
     from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig
 
@@ -96,6 +96,7 @@ def _trainer(spec: LoopSpec, job_id: str, *, own_cluster: bool) -> Any:
     per_worker = {"CPU": resources.cpus_per_worker} | ({"GPU": resources.gpus_per_worker} if on_gpu else {})
     return LeanTorchTrainer(
         own_cluster=own_cluster,
+        fixed=fixed,
         train_loop_per_worker=train_loop_per_worker,
         train_loop_config={"spec": spec},
         torch_config=TorchConfig(backend="nccl" if on_gpu else "gloo"),

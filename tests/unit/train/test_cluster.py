@@ -108,6 +108,27 @@ def test_what_ray_raises_is_told_in_one_line(
         pytest.fail("joined a cluster that did not start")
 
 
+def test_a_machine_too_busy_to_start_ray_in_time_is_given_a_second_chance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    start, asked = ray.init, []
+
+    def slow_at_first(**settings: object) -> None:
+        asked.append(settings)
+        if len(asked) == 1:
+            raise Exception("The current node timed out during startup. This could happen")
+        start(**settings)
+
+    monkeypatch.setattr(ray, "init", slow_at_first)
+    with ray_session(Home(tmp_path), ResourcesConfig(), log=tmp_path / "ray.log") as own_cluster:
+        assert own_cluster
+        assert ray.cluster_resources()["CPU"] >= 2
+    assert len(asked) == 2
+    assert asked[0] == asked[1]
+
+
 def _free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
