@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-import uvicorn
+from in_thread import CERTIFICATES, serving
 
 from tunesmith.config.home import Home
 from tunesmith.gateway.app import build_app
@@ -24,22 +21,6 @@ from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.objects import ObjectStore
 
 from .openapi import Spec, load_spec, require_spec
-
-
-@contextlib.contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Run an ASGI app on a free port in a thread."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=10)
-    listener.close()
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +89,9 @@ def connect(gateway_url: str, database: Database, loaded_spec: Spec | None) -> I
     with contextlib.ExitStack() as stack:
 
         def make(project: str) -> openai.OpenAI:
-            http = openai.DefaultHttpxClient(event_hooks={"response": [check]}, trust_env=False)
+            http = openai.DefaultHttpxClient(
+                event_hooks={"response": [check]}, trust_env=False, verify=CERTIFICATES
+            )
             key = KeyStore(database).create(project, "test")
             client = openai.OpenAI(
                 base_url=f"{gateway_url}/v1", api_key=key, http_client=http, max_retries=0, timeout=60
@@ -137,6 +120,11 @@ def http(gateway_url: str, database: Database, loaded_spec: Spec | None) -> Iter
     headers = {"Authorization": f"Bearer {KeyStore(database).create('default', 'test')}"}
     hooks = {"response": [check]}
     with httpx.Client(
-        base_url=gateway_url, headers=headers, trust_env=False, timeout=60, event_hooks=hooks
+        base_url=gateway_url,
+        headers=headers,
+        trust_env=False,
+        verify=CERTIFICATES,
+        timeout=60,
+        event_hooks=hooks,
     ) as opened:
         yield opened

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from in_thread import serving
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
@@ -30,8 +31,6 @@ from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database
 from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.platform_file import RunningPlatform, write_running
-
-from .conftest import serving
 
 CHUNK = 'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[]}\n\n'
 ANSWER = {

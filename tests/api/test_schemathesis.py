@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from in_thread import serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -28,7 +29,6 @@ from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.state_file import PartState, PlatformState
 
 from ..unit.gateway.conftest import Plane
-from .conftest import serving
 
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "2"))
 PATHS = os.environ.get("SCHEMATHESIS_PATHS")

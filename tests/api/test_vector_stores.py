@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from in_thread import serving
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -32,8 +33,6 @@ from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.milvus import open_vectors
 from tunesmith.stores.objects import ObjectStore
 from tunesmith.stores.vectors import VectorStore
-
-from .conftest import serving
 
 Connect = Callable[[str], openai.OpenAI]
 EMBEDDER = "mini"

@@ -105,6 +105,7 @@ def build_app(
     tracer = tracer or NoTracer()
     keys, limiter = KeyStore(database), Limiter(LimitStore(database, limits or Limits()))
     authenticate = Authenticator(keys, limiter)
+    administers = authenticate.needs_organisation
     meter = Meter(usage=UsageStore(database), keys=keys, limiter=limiter)
     names = Names(
         lambda project_id: Registry(database, project_id),
@@ -117,7 +118,7 @@ def build_app(
     app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray, meter, tracer))
     for router in (
         health_routes(readiness, draining or Draining()),
-        metrics_routes(metrics, authenticate.needs_organisation, scraped=scraped),
+        metrics_routes(metrics, administers, scraped=scraped),
         model_routes(authenticate=authenticate, names=names, database=database),
         alias_routes(authenticate=authenticate, names=names, database=database),
         file_routes(authenticate=authenticate, database=database, objects=objects),
@@ -166,14 +167,10 @@ def build_app(
         report_routes(authenticate=authenticate, database=database),
         cost_routes(authenticate=authenticate, database=database, prices=prices or PricesConfig()),
         openapi_routes(authenticate=authenticate, routes=lambda: app.routes),
+        *([ray_job_routes(administers=administers, dashboard=ray, audit=Auditor(database))] if ray else []),
     ):
-        app.include_router(router)
-    if ray:
-        app.include_router(
-            ray_job_routes(
-                administers=authenticate.needs_organisation, dashboard=ray, audit=Auditor(database)
-            )
-        )
+        # As they are: `include_router` would build every route a second time, to put a prefix before it.
+        app.router.routes.extend(router.routes)
     install_error_handlers(app)
     # Outside the app, so that the answer to an unexpected failure carries the request's id too.
     metered = MeterMiddleware(app, meter=meter)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import shutil
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,7 +16,7 @@ import httpx
 import jsonschema
 import openai
 import pytest
-import uvicorn
+from in_thread import CERTIFICATES, serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -172,22 +170,6 @@ class Plane:
         return JSONResponse({"object": "list", "data": data, "model": body["model"], "usage": usage})
 
 
-@contextlib.contextmanager
-def serving(app: Any) -> Iterator[str]:
-    """Run an ASGI app on a free port in a thread."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=10)
-    listener.close()
-
-
 @pytest.fixture
 def plane() -> Plane:
     return Plane()
@@ -286,14 +268,19 @@ async def asgi(
 def http(gateway_url: str, key: str) -> Iterator[httpx.Client]:
     """A client with a key."""
     headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=gateway_url, headers=headers, trust_env=False, timeout=20) as client:
+    with httpx.Client(
+        base_url=gateway_url, headers=headers, trust_env=False, verify=CERTIFICATES, timeout=20
+    ) as client:
         yield client
 
 
 @pytest.fixture
 def client(gateway_url: str, key: str) -> Iterator[openai.OpenAI]:
     """The official client."""
-    with openai.OpenAI(base_url=f"{gateway_url}/v1", api_key=key, max_retries=0, timeout=20) as client:
+    http = openai.DefaultHttpxClient(verify=CERTIFICATES)
+    with openai.OpenAI(
+        base_url=f"{gateway_url}/v1", api_key=key, http_client=http, max_retries=0, timeout=20
+    ) as client:
         yield client
 
 

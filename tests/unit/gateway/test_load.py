@@ -13,12 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
+from in_thread import serving
 
 from tunesmith.config.serve import LoadConfig
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.upstream import Upstream
 
-from .conftest import Plane, serving
+from .conftest import Plane
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "tiny-reader", "messages": [{"role": "user", "content": "x"}]}

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from in_thread import serving
 from ray.job_submission import JobSubmissionClient
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,8 +24,6 @@ from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.audit import AuditLog
 from tunesmith.stores.database import ProjectRow
 from tunesmith.stores.keys import KeyStore
-
-from .conftest import serving
 
 TOKEN = "ray-token-of-the-platform"
 

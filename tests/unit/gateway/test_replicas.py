@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import httpx
 import pytest
+from in_thread import serving
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -16,7 +17,7 @@ from tunesmith.gateway.replicas import Replicas
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.state_file import SILENT_AFTER_SECONDS, PlatformState
 
-from .conftest import Plane, serving
+from .conftest import Plane
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "tiny-reader", "messages": [{"role": "user", "content": "x"}]}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from collector import Collector
+from in_thread import serving
 
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.metrics import MOST_PROJECTS, Metrics
@@ -20,7 +21,7 @@ from tunesmith.telemetry.collector import ENDPOINT, open_tracer
 from tunesmith.telemetry.logs import JsonFormatter
 from tunesmith.telemetry.status_server import StatusServer
 
-from .conftest import Plane, serving
+from .conftest import Plane
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "tiny-reader", "messages": [{"role": "user", "content": "a private question"}]}
