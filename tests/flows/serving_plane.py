@@ -85,8 +85,10 @@ class Plane:
         """What the controller would publish: where the replicas listen themselves, if they do."""
         from ray.serve.context import _get_global_client
 
-        addresses = replica_addresses(_get_global_client().get_serve_details()["target_groups"])
-        return PlatformState("test", time.time(), (), addresses)
+        told = replica_addresses(_get_global_client().get_serve_details()["target_groups"])
+        # `up` gives its head the loopback's address; this one has the machine's, where no replica listens.
+        there = {route: [_on_loopback(url) for url in urls] for route, urls in told.items()}
+        return PlatformState("test", time.time(), (), there)
 
     def scale(self, replicas: int) -> None:
         """Have the engine run with so many replicas, all of which listen; those that run stay."""
@@ -135,6 +137,9 @@ def running_plane(folder: Path, engine: EngineConfig) -> Iterator[Plane]:
             shell.setenv(name, value)  # as `up` gives it to its Ray head
         store = _fill_store(home, milvus.uri)
         document = serve_applications(config, home=home, milvus_uri=milvus.uri, http_port=port)
+        document["applications"][0]["args"]["replicas"]["routing"] = (
+            "prefix"  # as in a cluster of several replicas
+        )
         _start(document, ray_folder)
         yield Plane(f"http://127.0.0.1:{port}", home, base, store, engine, document)
     finally:
@@ -173,6 +178,10 @@ def _deploy(document: dict[str, Any], replicas: int) -> None:
     scaled = {**engine, "deployments": [{"name": ENGINE, "num_replicas": replicas}]}
     asked = ServeDeploySchema.model_validate({**document, "applications": [scaled, *others]})
     _get_global_client().deploy_apps(asked)
+
+
+def _on_loopback(url: str) -> str:
+    return f"http://127.0.0.1:{url.rsplit(':', 1)[1]}"
 
 
 def _all_run() -> bool:

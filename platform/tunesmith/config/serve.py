@@ -113,6 +113,9 @@ class JobsConfig(StrictModel):
     """Names of hosted models for which the first served base stands in, so that programs run unchanged."""
 
 
+Routing = Literal["shortest", "prefix"]
+
+
 class BaseConfig(StrictModel):
     """One served base: an engine of its own; in a cluster a RayService of its own, to which replicas, GPUs and
     `worker_group` apply."""
@@ -129,6 +132,9 @@ class BaseConfig(StrictModel):
     """Most replicas of the engine."""
     target_ongoing_requests: float = Field(16, gt=0)
     """Requests in a replica, queued or decoding, above which another replica is asked for."""
+    routing: Routing = "shortest"
+    """Which replica a request goes to, in a cluster: of two at random the one with the shorter line (`shortest`), or
+    the one that has read the same beginning of a prompt before, while it has room (`prefix`): its cache knows it."""
     tensor_parallel_size: int = Field(1, ge=1)
     """GPUs that share each layer; at best all on one node."""
     pipeline_parallel_size: int = Field(1, ge=1)

@@ -25,6 +25,7 @@ from tunesmith.gateway.admission import Admission
 from tunesmith.gateway.bases import Bases
 from tunesmith.gateway.metrics import Tally
 from tunesmith.gateway.replicas import Replicas
+from tunesmith.serve.prefix_key import KEY_HEADER, prefix_key
 from tunesmith.telemetry.traces import NoTracer, Span, Tracer
 
 _OPERATIONS = {"chat/completions": "chat", "completions": "text_completion", "embeddings": "embeddings"}
@@ -182,6 +183,8 @@ class Upstream:
         # at every try: clients choose ids too, and may choose one twice, which the engine could not tell apart.
         request_id = f"{call.request_id}-{secrets.token_hex(4)}"
         headers = {**self._tracer.headers(call.span), "x-request-id": request_id}
+        if key := prefix_key(call.body):
+            headers[KEY_HEADER] = key
         raw = json.dumps(call.body, ensure_ascii=False, separators=(",", ":")).encode()
         try:
             response = await self._connected(call.path, raw, headers)

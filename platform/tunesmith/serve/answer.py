@@ -20,6 +20,7 @@ from tunesmith.serve.answer_app import answer_app
 from tunesmith.serve.answering import Answerer
 from tunesmith.serve.applications import ANSWER, EMBED, ENGINE
 from tunesmith.serve.options import AnswerOptions
+from tunesmith.serve.prefix_key import prefix_key
 from tunesmith.serve.searching import Searcher
 from tunesmith.telemetry.collector import open_tracer
 
@@ -49,7 +50,8 @@ class ServedEngine:
             OverloadedError: too many requests wait for the engine.
             UnavailableError: it could not be started.
         """
-        pieces = self._handle(engine).chat.remote(body, headers)
+        named = self._handle(engine).options(session_id=prefix_key(body) or "")
+        pieces = named.chat.remote(body, headers)
         try:
             async for piece in pieces:
                 yield piece

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import RequestRouterConfig
 
 from tunesmith.serve.accelerator import has_gpu
 from tunesmith.serve.applications import ENGINE
@@ -18,6 +19,8 @@ from tunesmith.serve.options import EngineOptions
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+_PREFIX_ROUTER = "tunesmith.serve.prefix_router.PrefixRouter"
 
 
 @serve.ingress()
@@ -80,6 +83,7 @@ def build(args: dict[str, Any]) -> Application:
         placement_group_bundles=replica_bundles(options, gpu=gpu),
         placement_group_strategy="PACK",
         **replica_count(options),
+        **replica_choice(options),
     )
     return deployment.bind(options, gpu=gpu)
 
@@ -98,6 +102,20 @@ def replica_bundles(options: EngineOptions, *, gpu: bool) -> list[dict[str, floa
         return [{"CPU": options.num_cpus}]
     gpus = options.replicas.tensor_parallel_size * options.replicas.pipeline_parallel_size
     return [{"CPU": options.num_cpus, "GPU": 1.0}, *({"GPU": 1.0} for _ in range(gpus - 1))]
+
+
+def replica_choice(options: EngineOptions) -> dict[str, Any]:
+    """Which replica a request goes to, where that is not Serve's own choice.
+
+    Args:
+        options: the engine.
+
+    Returns:
+        Options of the deployment.
+    """
+    if options.replicas.routing == "shortest":
+        return {}
+    return {"request_router_config": RequestRouterConfig(request_router_class=_PREFIX_ROUTER)}
 
 
 def replica_count(options: EngineOptions) -> dict[str, Any]:

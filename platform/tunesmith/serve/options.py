@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunesmith.config.home import Home
-from tunesmith.config.serve import EngineConfig, RetrievalConfig
+from tunesmith.config.serve import EngineConfig, RetrievalConfig, Routing
 from tunesmith.config.strict import StrictModel
 
 
@@ -22,6 +22,8 @@ class ReplicaOptions(StrictModel):
     """GPUs that share each layer."""
     pipeline_parallel_size: int = 1
     """Groups of layers."""
+    routing: Routing = "shortest"
+    """Which replica a request goes to."""
     gpu: bool | None = None
     """Whether it runs on GPUs; None: looks whether the cluster has one, which one that scales from zero has not yet."""
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import httpx
 import openai
 import psutil
 import pytest
@@ -43,6 +44,10 @@ def served(one_plane: Plane) -> Iterator[Served]:
     one_plane.scale(2)
     assert one_plane.engine.max_loras < NUM_ADAPTERS, "the least recently used leave, and come back"
     says = dict(_register(one_plane, number) for number in range(NUM_ADAPTERS))
+    for url in one_plane.replicas().replicas["/engine"]:
+        assert httpx.get(f"{url}/engine/health", timeout=30).status_code == 200, (
+            "else the proxy stands in for it"
+        )
     with _gateway(one_plane, Replicas(one_plane.replicas)) as direct, _gateway(one_plane, None) as proxied:
         yield Served(one_plane, {"replicas": direct, "proxy": proxied}, says)
 
@@ -86,7 +91,7 @@ def test_ten_adapters_answer_interleaved_each_as_itself(served: Served, way: str
     assert said == [served.says[name] for name in names]
 
 
-@pytest.mark.parametrize("way", ["replicas", "proxy"])
+@pytest.mark.parametrize("way", [pytest.param("replicas", marks=pytest.mark.slow), "proxy"])
 def test_a_replica_killed_under_load_takes_nothing_with_it_that_had_not_begun(
     served: Served, way: str
 ) -> None:

@@ -15,8 +15,9 @@ from tunesmith.config.serve import BaseConfig, EngineConfig, ServeConfig
 from tunesmith.errors import ConfigError
 from tunesmith.kubernetes.ray_service import ray_service
 from tunesmith.serve.applications import Hosted, cluster_applications, serve_applications
-from tunesmith.serve.engine import replica_bundles, replica_count
+from tunesmith.serve.engine import replica_bundles, replica_choice, replica_count
 from tunesmith.serve.options import EngineOptions
+from tunesmith.serve.prefix_router import PrefixRouter
 
 HOME = Home(Path("/var/lib/tunesmith"))
 LARGE = BaseConfig(
@@ -76,6 +77,12 @@ def test_serves_the_same_applications_as_a_laptop() -> None:
             assert theirs["args"].pop("replicas")["gpu"] is None
         assert ours == theirs
     assert served["http_options"] == {"host": "0.0.0.0", "port": 8000}
+
+
+def test_routing_by_prefix_takes_our_router_and_else_ray_serve_has_its_own() -> None:
+    routed = replica_choice(options(make(BaseConfig(model="tiny-reader", routing="prefix"))))
+    assert routed["request_router_config"].get_request_router_class() is PrefixRouter
+    assert replica_choice(options(make(BaseConfig(model="tiny-reader")))) == {}
 
 
 def test_golden_tensor_parallel_replica_on_one_node() -> None:

@@ -178,6 +178,7 @@ def chat_body(fields: ResponseFields, items: Sequence[Mapping[str, Any]]) -> dic
         "top_p": fields.top_p,
         "reasoning_effort": fields.reasoning.effort,
         "response_format": _response_format(fields.text.format),
+        "prompt_cache_key": fields.prompt_cache_key,
         **_logprobs(fields),
         **_tools(fields),
     }
