@@ -10,7 +10,7 @@ REQUIREMENTS := platform/requirements
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test check bench soak docs chart sbom lock install
+.PHONY: help quickstart test test-slow check bench soak docs chart sbom lock install
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +18,11 @@ help: ## list these commands
 quickstart: $(INSTALLED) ## install, then the whole loop on the sample corpus, without a GPU
 	@$(BIN)/tunesmith quickstart
 
-test: $(INSTALLED) ## the test suite; ARGS= goes to pytest
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+test: $(INSTALLED) ## the test suite without its slowest flows; ARGS= goes to pytest, and names tests of any speed
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) $(if $(findstring tests/,$(ARGS)),,-m "not slow") $(ARGS)
+
+test-slow: $(INSTALLED) ## the slowest flows, which `make test` leaves out
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) -m slow $(ARGS)
 
 check: $(INSTALLED) ## lint, format, types, docstrings, import contracts, generated files
 	$(BIN)/ruff check platform tests charts

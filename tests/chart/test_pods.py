@@ -183,6 +183,7 @@ def test_a_job_is_trained_in_the_pods_of_its_ray_job(release: Release) -> None:
         pod.kill()
 
 
+@pytest.mark.slow
 def test_vectors_come_from_the_pods_of_a_ray_service(release: Release) -> None:
     (made,) = _until(lambda: release.server.all("RayService"), release.gateway, release.controller)
     pods = RayServicePods(release.node, made)

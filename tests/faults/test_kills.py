@@ -24,7 +24,7 @@ CASES = {case.victim: case for case in draw_cases(len(VICTIMS), SEED)}
 
 
 @pytest.mark.flow
-@pytest.mark.parametrize("victim", ["runner", "ray head"])
+@pytest.mark.parametrize("victim", [pytest.param("runner", marks=pytest.mark.slow), "ray head"])
 def test_a_kill_loses_doubles_and_halts_nothing(mortal: LivePlatform, victim: Victim) -> None:
     ended = run_case(mortal, CASES[victim])
     assert "was gone" not in ended.hit

@@ -29,7 +29,7 @@ from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(900)]
 
 FIRST = "tiny-reader"
 QUESTION = [{"role": "user", "content": "How many days of leave do full-time staff get?"}]

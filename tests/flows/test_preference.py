@@ -75,6 +75,7 @@ def test_a_killed_worker_goes_on_and_the_margin_rises(base: Path, tmp_path: Path
     _assert_prefers(base, tmp_path, curve[-1], kind="adapter")
 
 
+@pytest.mark.slow
 def test_a_whole_model_is_compared_with_what_it_was(base: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     recipe = _recipe(tmp_path, base, method={"type": "full"}, learning_rate=1e-3, max_steps=12)

@@ -171,6 +171,7 @@ def _settled(plane: Plane) -> float:
     return tokens
 
 
+@pytest.mark.slow
 def test_killed_replica_leaves_no_engine_and_its_successor_knows_the_adapters(plane: Plane) -> None:
     name = f"ft:{plane.model}:acme:again:000009"
     folder = plane.register(name, seed=9)
