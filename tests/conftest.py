@@ -33,14 +33,15 @@ SHARED_FOLDERS = ("tests/flows/shared_platform", "tests/flows/shared_plane")
 """The flows that share what their folder starts: they run in one worker, so that it is started once."""
 LONGEST_FIRST = (
     "tests/flows/shared_platform",
-    "tests/flows/test_quickstart.py",
     "tests/faults/test_kills.py",
-    "tests/flows/test_train.py",
+    "tests/flows/test_quickstart.py",
     "tests/flows/test_bases.py",
-    "tests/flows/test_preference.py",
     "tests/flows/shared_plane",
-    "tests/flows/test_reader.py",
+    "tests/flows/test_train.py",
+    "tests/flows/test_preference.py",
+    "tests/chart/test_pods.py",
     "tests/api/test_schemathesis.py",
+    "tests/flows/test_reader.py",
 )
 """Begun first, so that no worker is left alone with one of them at the end; the others come as they were collected."""
 

@@ -144,6 +144,8 @@ def _ray_head(platform: RunningPlatform, config: ServeConfig) -> Part:
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
             **(LISTENING_REPLICAS if config.ask_replicas else {}),
             "DASHBOARD_METRIC_PORT": str(ports["dashboard_metrics"]),
+            # Where vLLM's processes have their sockets, which it leaves behind; `down` removes the folder.
+            "VLLM_RPC_BASE_PATH": str(platform.ray_temp_dir),
             "RAY_START_HOOK": "tunesmith.controller.ray_hook.leave_out_client_server",
         },
         probe_url=f"http://{LOOPBACK}:{ports['dashboard_agent']}/api/healthz",
