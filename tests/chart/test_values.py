@@ -336,6 +336,13 @@ CONTRADICTIONS = {
     ],
     "serving.workerGroups is empty": ["serving.workerGroups.cpu=null"],
     "training.workerGroups is empty": ["training.workerGroups.cpu=null"],
+    "training.workerGroups all have GPUs, which take no work without": [
+        "training.workerGroups.cpu.flavour=cuda", "training.workerGroups.cpu.accelerator.count=1",
+    ],
+    "config.jobs.gpus_per_worker=2 is more than any pod of training.workerGroups holds": [
+        "config.jobs.gpus_per_worker=2", "training.workerGroups.gpu.flavour=cuda",
+        "training.workerGroups.gpu.accelerator.count=1",
+    ],
     "serving.workerGroups.cpu.minReplicas=9 is above its maxReplicas=2": ["serving.workerGroups.cpu.minReplicas=9"],
     "training.workerGroups.gpu.accelerator.count=1 with flavour=cpu, whose image holds no CUDA": [
         "training.workerGroups.gpu.accelerator.count=1",

@@ -96,6 +96,13 @@
 {{- mulf (trimSuffix $suffix (toString .) | float64) (get $times $suffix) -}}
 {{- end -}}
 
+{{/* The greatest of some numbers. */}}
+{{- define "tunesmith.most" -}}
+{{- $most := 0.0 -}}
+{{- range . -}}{{- $most = maxf $most . -}}{{- end -}}
+{{- $most -}}
+{{- end -}}
+
 {{- define "tunesmith.refuse.clusters" -}}
 {{- range $plane := list "serving" "training" }}
 {{- $groups := (get $.Values $plane).workerGroups }}
@@ -192,6 +199,17 @@
 {{- end -}}
 
 {{- define "tunesmith.refuse.settings" -}}
+{{- $gpus := float64 (dig "jobs" "gpus_per_worker" 0 .Values.config) }}
+{{- $held := list }}
+{{- range $name, $group := .Values.training.workerGroups }}
+{{- $held = append $held (float64 (include "tunesmith.group" (list $ $group) | fromYaml).accelerator.count) }}
+{{- end }}
+{{- if and $held (not $gpus) (not (has 0.0 $held)) }}
+- training.workerGroups all have GPUs, which take no work without, and config.jobs.gpus_per_worker is not set: no fine-tuning job could run. Set it to 1, or add a group without GPUs.
+{{- end }}
+{{- if and $held (gt $gpus 0.0) (lt (include "tunesmith.most" $held | float64) $gpus) }}
+- config.jobs.gpus_per_worker={{ $gpus }} is more than any pod of training.workerGroups holds. Lower it, or raise accelerator.count.
+{{- end }}
 {{- if hasKey .Values.config "milvus_uri" }}
 - config.milvus_uri is set here by milvus.uri. Remove it from config.
 {{- end }}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -104,6 +105,11 @@ class JobsConfig(StrictModel):
     """Attempts in a row that may be lost without a single new step before the job fails."""
     max_workers: int = Field(2, ge=1)
     """Most workers of one job."""
+    num_workers: int | None = Field(None, ge=1)
+    """Workers of a job whose request names no number; unset: as many as its recipe says (2)."""
+    gpus_per_worker: float | None = Field(None, ge=0)
+    """GPUs that each worker of every job holds; unset: as many as its recipe says (none). In a cluster whose training
+    worker groups all have GPUs it must be set: pods with GPUs take no work without."""
     patience_seconds: float = Field(900, gt=0)
     """How long a step of a job may fail (an engine that is away, a full disk) before the job fails."""
     keep_seconds: float = Field(24 * 3600, ge=0)
@@ -111,6 +117,21 @@ class JobsConfig(StrictModel):
     stay."""
     stand_ins: tuple[str, ...] = ("gpt-4o-mini-2024-07-18", "gpt-4o-mini", "gpt-3.5-turbo")
     """Names of hosted models for which the first served base stands in, so that programs run unchanged."""
+
+    @model_validator(mode="after")
+    def _workers_are_allowed(self) -> JobsConfig:
+        if self.num_workers is not None and self.num_workers > self.max_workers:
+            raise ValueError(
+                f"jobs.num_workers={self.num_workers} is more than jobs.max_workers={self.max_workers}. "
+                "Lower the first, or raise the second"
+            )
+        return self
+
+    @property
+    def resources(self) -> Mapping[str, Any]:
+        """What is laid over the recipe of every job, before the request is: fields of a recipe with their values."""
+        told = {"resources.num_workers": self.num_workers, "resources.gpus_per_worker": self.gpus_per_worker}
+        return {field: value for field, value in told.items() if value is not None}
 
 
 Routing = Literal["shortest", "prefix"]

@@ -217,7 +217,7 @@ def _connect(cluster: Cluster, resources: ResourcesConfig, temporary: Path | Non
 
 
 def _start(settings: Mapping[str, Any]) -> None:
-    """Start a cluster, once more where it was too slow: Ray waits 30 seconds for its node, and no setting moves that."""
+    """Start a cluster; once more where it was too slow: Ray waits 30 seconds for its node, which no setting moves."""
     import ray
 
     try:

@@ -9,11 +9,13 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from pydantic import ValidationError
 
 from tunesmith.config.recipe import load_recipe
 from tunesmith.config.serve import EngineConfig, JobsConfig
 from tunesmith.config.train import DpoObjective, FullConfig, LoraConfig, TrainConfig
 from tunesmith.gateway.app import build_app
+from tunesmith.gateway.fine_tuning.request import FineTuningFields, recipe_for
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.requests import JobRequests
@@ -435,4 +437,28 @@ def _asgi(database: Database, objects: ObjectStore, key: str, **config: Any) -> 
         transport=httpx.ASGITransport(app=app),
         base_url="http://gateway",
         headers={"Authorization": f"Bearer {key}"},
+    )
+
+
+def test_what_the_platform_gives_every_job_is_laid_under_the_request() -> None:
+    jobs = JobsConfig(num_workers=1, gpus_per_worker=1)
+    plain = FineTuningFields(model="tiny-reader", training_file="file-1")
+    asked = FineTuningFields(
+        model="tiny-reader", training_file="file-1", tunesmith={"set": {"resources.num_workers": 2}}
+    )
+    made = [_recipe(fields, jobs) for fields in (plain, asked)]
+    assert [(one.resources.num_workers, one.resources.gpus_per_worker) for one in made] == [(1, 1), (2, 1)]
+    assert _recipe(plain, JobsConfig()).resources.gpus_per_worker == 0
+    with pytest.raises(ValidationError, match=r"jobs\.num_workers=3 is more than jobs\.max_workers=2"):
+        JobsConfig(num_workers=3)
+
+
+def _recipe(fields: FineTuningFields, jobs: JobsConfig) -> TrainConfig:
+    return recipe_for(
+        fields,
+        job_id="ftjob-1",
+        base="tiny-reader",
+        default_recipe=jobs.recipe,
+        default_length=512,
+        resources=jobs.resources,
     )

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
@@ -273,6 +275,7 @@ def recipe_for(
     base: str,
     default_recipe: str,
     default_length: int,
+    resources: Mapping[str, Any] = MappingProxyType({}),
     parent: ModelVersion | None = None,
 ) -> TrainConfig:
     """Make the recipe of a job.
@@ -283,6 +286,7 @@ def recipe_for(
         base: the base model that the request's `model` stands for.
         default_recipe: recipe to lay the request over, that of its method.
         default_length: most tokens of a row where the request says nothing of it.
+        resources: what the platform gives every job, see `JobsConfig.resources`.
         parent: the version that the request's `model` names, if it names one: training goes on from it.
 
     Returns:
@@ -302,6 +306,7 @@ def recipe_for(
     _require_objective(fields, recipe, plain)
     chosen = {
         "sequence_length": min(plain.sequence_length, default_length),
+        **resources,
         **_extras(fields),
         **_hyperparameters(chosen_hyperparameters(fields), plain),
         "name": job_id,

@@ -112,6 +112,7 @@ def fine_tuning_routes(
             parent=parent,
             default_recipe=jobs.dpo_recipe if method_type(fields) == "dpo" else jobs.recipe,
             default_length=engine(base).max_model_len,
+            resources=jobs.resources,
         )
         require_gpu_hours(database, limits, project_id)
         require_servable(config, engine=engine(base), max_workers=jobs.max_workers)
