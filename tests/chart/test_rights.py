@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from api_server import FakeApiServer, api_server
+from kuberay_operator import make_clusters
 from ray_objects import templates
 from rendering import Objects, find, render_objects
 from test_security import granted
@@ -49,7 +50,7 @@ def used(server: FakeApiServer) -> set[tuple[str, str, str, str]]:
         assert match is not None, f"{method} {path} is not within a namespace"
         verb = _VERBS.get(method) or ("get" if match["name"] else "list")
         found.add((match["namespace"], match["group"] or "", match["plural"] + (match["sub"] or ""), verb))
-        if verb == "patch":  # the server asks for both where an apply makes the object
+        if path in server.applied:  # the server asks for both where an apply makes the object
             found.add((match["namespace"], match["group"] or "", match["plural"], "create"))
     return found
 
@@ -58,7 +59,7 @@ def test_the_role_is_what_the_controller_does(
     objects: Objects, server: FakeApiServer, tmp_path: Path
 ) -> None:
     client = KubernetesClient(connect(kubeconfig=str(server.kubeconfig(tmp_path)), patience_seconds=2))
-    serve(client, objects, tmp_path)
+    serve(client, server, objects, tmp_path)
     for project in ("default", "proj_legal"):
         train(client, server, objects, project, tmp_path)
     may = {
@@ -69,13 +70,13 @@ def test_the_role_is_what_the_controller_does(
         ).items()
         for verb in verbs
         # Bases are served from the release's own namespace; the Role is one for all.
-        if (namespace, resource) != ("team-legal", "rayservices")
+        if namespace != "team-legal" or resource not in ("rayservices", "rayclusters")
     }
     assert used(server) == may
 
 
-def serve(client: KubernetesClient, objects: Objects, folder: Path) -> None:
-    """Serve a base, then another one in its place."""
+def serve(client: KubernetesClient, server: FakeApiServer, objects: Objects, folder: Path) -> None:
+    """Serve a base, keep the bounds of its running cluster, then serve another one in its place."""
     settings = SimpleNamespace(
         release="tunesmith",
         namespace="tunesmith",
@@ -84,6 +85,10 @@ def serve(client: KubernetesClient, objects: Objects, folder: Path) -> None:
         config=ServeConfig(model="tiny-reader"),
     )
     bases: Any = ServedBases(client, settings, templates=lambda: templates(objects))  # type: ignore[arg-type]
+    bases.tick()
+    (cluster,) = make_clusters(server)
+    cluster["spec"]["workerGroupSpecs"][0]["maxReplicas"] += 1
+    server.put(cluster)
     bases.tick()
     settings.config = ServeConfig(model="Qwen/Qwen3-8B")
     bases.tick()

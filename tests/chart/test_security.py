@@ -104,6 +104,7 @@ def test_the_controllers_permissions_are_these_and_no_others(objects: Objects) -
     expected = {
         ("ray.io", "rayjobs"): ["get", "create", "delete"],
         ("ray.io", "rayservices"): ["list", "create", "patch", "delete"],
+        ("ray.io", "rayclusters"): ["get", "patch"],
         ("", "pods"): ["list"],
         ("", "events"): ["list"],
         ("", "pods/log"): ["get"],

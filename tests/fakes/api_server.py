@@ -1,6 +1,6 @@
 """A small Kubernetes API server over real HTTP, for the client: it keeps objects, and behaves badly when asked to.
 
-    create, get, list (pages), delete (owners first), server-side apply, merge patch, status subresource, watch
+    create, get, list (pages), delete (owners first), server-side apply, merge and JSON patch, status subresource, watch
     409 on a second creation, 404 with and without a name, 410 for a watch from before `forget()`, 401, 403, 429
 
 Objects of KubeRay are validated as the real server does (`crd.validate`), where the CRDs are at hand. There are no
@@ -45,6 +45,8 @@ class FakeApiServer:
     objects: dict[Key, dict[str, Any]] = field(default_factory=dict)
     logs: dict[tuple[str, str], str] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    applied: set[str] = field(default_factory=set)
+    """Paths of objects that were applied, on the server's side."""
     missing_kinds: set[str] = field(default_factory=set)
     old_kinds: set[str] = field(default_factory=set)
     """Kinds that are served at their older version alone."""
@@ -315,13 +317,20 @@ class FakeApiServer:
     ) -> Response:
         body = yaml.safe_load(await request.body())
         known = self.objects.get((resource.plural, namespace, name))
-        if request.headers["content-type"].startswith("application/apply-patch") and known is None:
-            return self._create(resource, namespace, body)
+        if request.headers["content-type"].startswith("application/apply-patch"):
+            self.applied.add(request.url.path)
+            if known is None:
+                return self._create(resource, namespace, body)
         if known is None:
             return _status(404, "NotFound", f'{resource.plural} "{name}" not found', name=name)
-        if subresource == "status":
-            body = {"status": body.get("status", {})}
-        thing = _merged(known, body)
+        if request.headers["content-type"].startswith("application/json-patch"):
+            try:
+                thing = _operated(known, body)
+            except ValueError:
+                refusal = "the server rejected our request due to an error in our request"
+                return _status(422, "Invalid", refusal, name=name)
+        else:
+            thing = _merged(known, {"status": body.get("status", {})} if subresource == "status" else body)
         if faults := _faults(resource, thing):
             return _status(422, "Invalid", "; ".join(faults), name=name)
         if thing == known:
@@ -418,6 +427,26 @@ def _merged(known: Any, change: Any) -> Any:
     for key, value in change.items():
         merged[key] = _merged(merged.get(key), value)
     return merged
+
+
+def _operated(known: Any, operations: Any) -> Any:
+    """A JSON patch (RFC 6902), as far as `test`, `add` and `replace` of a field go."""
+    changed = copy.deepcopy(known)
+    for operation in operations:
+        *way, last = operation["path"].removeprefix("/").split("/")
+        place: Any = changed
+        for step in way:
+            place = place[int(step)] if isinstance(place, list) else place[step]
+        match operation["op"]:
+            case "test" if place.get(last) != operation["value"]:
+                raise ValueError(f"testing value {operation['path']} failed")
+            case "replace" if last not in place:
+                raise ValueError(f"replace operation does not apply: {operation['path']}")
+            case "add" | "replace":
+                place[last] = operation["value"]
+            case other if other != "test":
+                raise ValueError(f"unexpected operation {other}")
+    return changed
 
 
 def _status(

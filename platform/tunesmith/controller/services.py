@@ -2,6 +2,7 @@
 
 wanted, and not there            applied; a fine-tuned whole model is wanted from the first request for it
 wanted, and different            applied: a changed knob in place, a changed pod as the upgrade strategy says
+only bounds of groups differ     its running cluster is patched: the operator would not
 different pods, strategy None    deleted, and made anew when its pods are gone: no second set of GPUs is ever held
 there, and not wanted            deleted
 """
@@ -20,6 +21,7 @@ from tunesmith.controller.awake import Roster
 from tunesmith.controller.edge import going_on
 from tunesmith.errors import PlatformError
 from tunesmith.kubernetes.client import KubernetesClient, Thing
+from tunesmith.kubernetes.group_bounds import SIZES, changed_bounds
 from tunesmith.kubernetes.names import BASE_ANNOTATION, BASE_LABEL, label_value
 from tunesmith.kubernetes.ray_service import ray_service, serving_groups
 from tunesmith.kubernetes.reasons import why_cluster_waits
@@ -164,7 +166,27 @@ class ServedBases:
             # Applied again also after somebody else changed it: its generation tells.
             there = self._client.apply(wanted)
             self._applied[name] = _mark(wanted, there)
+        self._keep_bounds(wanted, there)
         return PartState(base, *self._condition(there))
+
+    def _keep_bounds(self, wanted: Thing, there: Thing) -> None:
+        """Have the cluster that serves take over the bounds of its groups, unless another one is to come anyway."""
+        name = ((there.get("status") or {}).get("activeServiceStatus") or {}).get("rayClusterName")
+        if not name:
+            return
+        space = there["metadata"]["namespace"]
+        try:
+            cluster = self._client.get("RayCluster", name, namespace=space)
+            # The operator hands the RayService's annotations on to the clusters that it makes of it.
+            if cluster is None or _pods_of(cluster) != _pods_of(wanted):
+                return
+            changes = changed_bounds(wanted["spec"]["rayClusterConfig"], cluster["spec"])
+            if changes:
+                LOG.info("RayCluster %s gets other bounds of its groups", name)
+                self._client.patch("RayCluster", name, changes, namespace=space)
+        except PlatformError as error:
+            # It serves as before; the next look tries again.
+            LOG.warning("RayCluster %s keeps the bounds of its groups: %s", name, error.message)
 
     def _condition(self, service: Thing) -> tuple[Condition, str]:
         status: Mapping[str, Any] = service.get("status") or {}
@@ -224,10 +246,9 @@ def _mark(wanted: Thing, there: Thing) -> str:
 
 
 def _without_sizes(cluster: Mapping[str, Any]) -> dict[str, Any]:
-    """A cluster's pods, however many: numbers and bounds are taken over by the running cluster."""
-    sizes = {"replicas", "minReplicas", "maxReplicas"}
+    """A cluster's pods, however many: what the operator, too, compares."""
     groups = [
-        {key: value for key, value in group.items() if key not in sizes}
+        {key: value for key, value in group.items() if key not in SIZES}
         for group in cluster["workerGroupSpecs"]
     ]
     return {**cluster, "workerGroupSpecs": groups}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ _PAGE = 500
 _WATCH_SECONDS = 300
 _PAUSE_SECONDS = 1.0
 _SHORTEST_WATCH_SECONDS = 0.1
+_JSON_PATCH = "application/json-patch+json"
 _NO_LOG_YET = ("is waiting to start", "does not have a host assigned", "is not available")
 """What an API server says, with 400, of a container that has not run yet."""
 
@@ -164,6 +165,34 @@ class KubernetesClient:
             body=thing,
             query={"fieldManager": MANAGER, "force": "true", "fieldValidation": "Strict"},
             content_type="application/apply-patch+yaml",
+        )
+
+    def patch(
+        self, kind: str, name: str, operations: Sequence[Mapping[str, Any]], *, namespace: str | None = None
+    ) -> Thing:
+        """Change single fields of an object that is somebody else's (JSON patch, RFC 6902): all of them, or none.
+
+        Args:
+            kind: its kind.
+            name: its name.
+            operations: `op`, `path`, `value`; a `test` that fails keeps the rest from being done.
+            namespace: instead of the client's own.
+
+        Returns:
+            The whole object.
+
+        Raises:
+            NotFoundError: there is none.
+            PlatformError: it cannot be changed, or a test failed.
+        """
+        return self._ask(
+            "PATCH",
+            resource_of(kind),
+            namespace or self.namespace,
+            name,
+            body=operations,
+            query={"fieldManager": MANAGER, "fieldValidation": "Strict"},
+            content_type=_JSON_PATCH,
         )
 
     def delete(self, kind: str, name: str, *, namespace: str | None = None, at_once: bool = False) -> bool:
@@ -392,14 +421,17 @@ class KubernetesClient:
         name: str | None,
         *,
         query: Mapping[str, Any] | None = None,
-        body: Thing | None = None,
+        body: Thing | Sequence[Thing] | None = None,
         content_type: str = "application/json",
         of: str | None = None,
     ) -> Thing:
         where = f" in {space}" if resource.namespaced and space else ""
-        verb = {"GET": "get" if name else "list", "POST": "create", "PATCH": "apply", "DELETE": "delete"}[
-            method
-        ]
+        verb = {
+            "GET": "get" if name else "list",
+            "POST": "create",
+            "PATCH": "patch" if content_type == _JSON_PATCH else "apply",
+            "DELETE": "delete",
+        }[method]
         answer = self._connection.request(
             method,
             resource.path(space, name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from tunesmith.kubernetes.answers import error_of
 _CONNECT_SECONDS, _ANSWER_SECONDS = 5.0, 20.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 _LATER = {429, 500, 502, 503, 504}
+_Body = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 _UNREADABLE = (OSError, TypeError, AttributeError, ValueError, KeyError, yaml.YAMLError)
 """What the official client raises for a kubeconfig that is none."""
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -89,7 +90,7 @@ class Connection:
         *,
         what: str,
         query: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: _Body | None = None,
         content_type: str = "application/json",
     ) -> bytes:
         """Ask, and ask again for a while where the server is too busy to answer.
@@ -173,7 +174,7 @@ class Connection:
         path: str,
         what: str,
         query: Mapping[str, Any] | None,
-        body: Mapping[str, Any] | None,
+        body: _Body | None,
         content_type: str,
     ) -> bytes:
         response = self._send(method, path, query, body, content_type, read_seconds=_ANSWER_SECONDS)
@@ -195,7 +196,7 @@ class Connection:
         method: str,
         path: str,
         query: Mapping[str, Any] | None,
-        body: Mapping[str, Any] | None,
+        body: _Body | None,
         content_type: str,
         *,
         read_seconds: float,

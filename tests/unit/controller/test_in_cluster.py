@@ -12,6 +12,7 @@ import httpx
 import pytest
 import yaml
 from api_server import FakeApiServer, api_server
+from kuberay_operator import make_clusters
 from pod_templates import CPU_GROUP, GPU_GROUP, template_files
 
 from tunesmith.config.in_cluster import ClusterSettings, read_settings
@@ -165,6 +166,61 @@ def test_other_bounds_drain_nothing(release: Release) -> None:
     (service,) = release.server.all("RayService")
     assert service["metadata"]["uid"] == first
     assert service["spec"]["rayClusterConfig"]["workerGroupSpecs"][0]["maxReplicas"] == 9
+
+
+def sizes(cluster: dict[str, Any]) -> dict[str, tuple[int, int, int]]:
+    """Replicas, fewest and most of each worker group."""
+    return {
+        group["groupName"]: (group["replicas"], group["minReplicas"], group["maxReplicas"])
+        for group in cluster["spec"]["workerGroupSpecs"]
+    }
+
+
+@pytest.mark.parametrize(("autoscaling", "replicas"), [(True, 0), (False, 2)])
+def test_a_running_cluster_takes_other_bounds(release: Release, autoscaling: bool, replicas: int) -> None:
+    """And its replicas, where no autoscaler of Ray writes them; the group's place in the cluster is its own."""
+    release.write_templates(serving={"autoscaling": autoscaling})
+    bases = release.bases()
+    bases.tick()
+    (cluster,) = make_clusters(release.server)
+    assert sizes(cluster) == {"h100": (0, 0, 2), "cpu": (1, 1, 4)}
+    cluster["spec"]["workerGroupSpecs"].reverse()
+    release.server.put(cluster)
+    bounds = {**GPU_GROUP, "replicas": 2, "minReplicas": 2, "maxReplicas": 9}
+    release.write_templates(serving={"autoscaling": autoscaling, "workerGroups": [CPU_GROUP, bounds]})
+    bases.tick()
+    (after,) = make_clusters(release.server)
+    assert after["metadata"]["name"] == cluster["metadata"]["name"]
+    assert sizes(after) == {"cpu": sizes(cluster)["cpu"], "h100": (replicas, 2, 9)}
+    release.server.requests.clear()
+    bases.tick()
+    assert {method for method, _ in release.server.requests} == {"GET"}
+
+
+def test_a_cluster_that_is_to_go_keeps_its_bounds(release: Release) -> None:
+    bases = release.bases()
+    bases.tick()
+    (cluster,) = make_clusters(release.server)
+    groups = [CPU_GROUP, {**GPU_GROUP, "maxReplicas": 9}]
+    release.write_templates(serving={"workerGroups": groups}, rayVersion="2.61.0")
+    bases.tick()
+    assert release.server.find("RayCluster", cluster["metadata"]["name"]) == cluster
+    (other,) = make_clusters(release.server)
+    assert other["metadata"]["name"] != cluster["metadata"]["name"]
+    assert sizes(other)["h100"] == (0, 0, 9)
+
+
+def test_bounds_that_may_not_be_changed_stop_nothing(
+    release: Release, caplog: pytest.LogCaptureFixture
+) -> None:
+    bases = release.bases()
+    bases.tick()
+    make_clusters(release.server)
+    release.server.forbidden.add(("patch", "rayclusters"))
+    release.write_templates(serving={"workerGroups": [CPU_GROUP, {**GPU_GROUP, "maxReplicas": 9}]})
+    (state,) = bases.tick()
+    assert state.condition == "starting"
+    assert "keeps the bounds of its groups: Forbidden: patch rayclusters/" in caplog.text
 
 
 @pytest.mark.parametrize(

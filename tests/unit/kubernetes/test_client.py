@@ -17,6 +17,7 @@ from tunesmith.errors import (
     ConfigError,
     ConflictError,
     DependencyError,
+    NotFoundError,
     PermissionDeniedError,
     UnavailableError,
 )
@@ -42,6 +43,17 @@ def test_objects_come_back(server: FakeApiServer, client: KubernetesClient) -> N
     assert found["data"] == {"x": "1", "y": "2"}
     assert client.delete("ConfigMap", "a")
     assert not client.delete("ConfigMap", "a")
+
+
+def test_single_fields_are_changed_all_or_none(server: FakeApiServer, client: KubernetesClient) -> None:
+    client.create(config_map("a", x="1", y="1"))
+    right, wrong = ({"op": "test", "path": "/data/x", "value": value} for value in "12")
+    change = {"op": "add", "path": "/data/y", "value": "2"}
+    with pytest.raises(ConfigError, match="refuses patch configmaps/a in tunesmith: the server rejected"):
+        client.patch("ConfigMap", "a", [change, wrong])
+    assert client.patch("ConfigMap", "a", [right, change])["data"] == {"x": "1", "y": "2"}
+    with pytest.raises(NotFoundError):
+        client.patch("ConfigMap", "b", [change])
 
 
 def test_all_pages_are_read(client: KubernetesClient) -> None:
