@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 
-def definition(*, deletion_rules: bool = True) -> dict[str, Any]:
-    """KubeRay's CRD of RayJobs, as far as it is looked at."""
-    strategy = {"properties": {"deletionRules": {}}} if deletion_rules else {}
-    spec = {"properties": {"deletionStrategy": strategy}}
+def definition(*, history_server: bool = True) -> dict[str, Any]:
+    """KubeRay's CRD of RayJobs, as far as it is looked at: of 1.7, or of 1.5, which has deletion rules already."""
+    strategy = {"properties": {"deletionRules": {}}}
+    cluster = {"properties": {"historyServerOptions": {}} if history_server else {}}
+    spec = {"properties": {"deletionStrategy": strategy, "rayClusterSpec": cluster}}
     schema = {"openAPIV3Schema": {"properties": {"spec": spec}}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

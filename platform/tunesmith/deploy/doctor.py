@@ -100,22 +100,24 @@ def _kuberay(client: KubernetesClient) -> Finding:
     definition = client.get("CustomResourceDefinition", "rayjobs.ray.io")
     if definition is None:
         return Finding("KubeRay", "warn", "RayJobs are served, their definition is not to be seen")
-    if not _knows_deletion_rules(definition):
+    if not _knows_history_server(definition):
         return Finding(
             "KubeRay",
             "bad",
-            "its definitions are older than 1.7: helm never upgrades them. kubectl apply --server-side -k "
+            "its definitions are older than 1.7, for RayJob lacks rayClusterSpec.historyServerOptions, which came with it, "
+            "and helm never upgrades them. kubectl apply --server-side -k "
             "'github.com/ray-project/kuberay/ray-operator/config/crd?ref=v1.7.0', then upgrade the operator",
         )
-    return Finding("KubeRay", "ok", "RayJob and RayService, with deletion rules")
+    return Finding("KubeRay", "ok", "RayJob and RayService, with the fields of 1.7")
 
 
-def _knows_deletion_rules(definition: Thing) -> bool:
+def _knows_history_server(definition: Thing) -> bool:
+    """Whether a field is known that is new in 1.7; deletion rules came with 1.5 already."""
     for version in definition["spec"]["versions"]:
         schema = version.get("schema", {}).get("openAPIV3Schema", {})
         spec = schema.get("properties", {}).get("spec", {}).get("properties", {})
-        strategy = spec.get("deletionStrategy", {}).get("properties", {})
-        if version.get("name") == "v1" and "deletionRules" in strategy:
+        cluster = spec.get("rayClusterSpec", {}).get("properties", {})
+        if version.get("name") == "v1" and "historyServerOptions" in cluster:
             return True
     return False
 
