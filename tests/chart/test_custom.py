@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -63,6 +64,24 @@ def test_every_kind_is_taken() -> None:
     assert refusals(objects) == {}
 
 
+def test_a_route_cuts_no_answer_off_unless_it_is_told_to() -> None:
+    """Without a word of it Envoy's default of 15 seconds holds, in the midst of a stream too."""
+    assert _route_timeouts(everything()) == [{"request": "0s"}]
+    words = [word for setting in ROUTE for word in ("--set", setting)]
+    told = {"request": "1h", "backendRequest": "10m0s"}
+    objects = render_objects(*words, "--set-json", f"gateway.httpRoute.timeouts={json.dumps(told)}")
+    assert _route_timeouts(objects) == [told]
+    assert refusals(objects) == {}
+    assert _route_timeouts(render_objects(*words, "--set", "gateway.httpRoute.timeouts.request=null")) == [
+        None
+    ]
+
+
+def _route_timeouts(objects: Objects) -> list[Any]:
+    route = find(objects, "HTTPRoute", "tunesmith-gateway")
+    return [rule.get("timeouts") for rule in route["spec"]["rules"]]
+
+
 def test_an_older_kueue_gets_objects_of_its_own_version() -> None:
     settings = ["--set", "queues.enabled=true", "--set", "priorityClasses.create=true"]
     known = ["--api-versions", "kueue.x-k8s.io/v1beta1", "--kube-version", KUBERNETES]
@@ -81,6 +100,7 @@ def test_an_older_kueue_gets_objects_of_its_own_version() -> None:
         ("HTTPRoute", "tunesmith-gateway", "spec.hostnames", ["not a host"], "does not match"),
         ("HTTPRoute", "tunesmith-gateway", "spec.rules.0.backendRefs.0.port", 0, "less than the minimum"),
         ("HTTPRoute", "tunesmith-gateway", "spec.rules.0.backendRefs.0.port", None, "Must have port"),
+        ("HTTPRoute", "tunesmith-gateway", "spec.rules.0.timeouts.request", "soon", "does not match"),
         ("HTTPRoute", "tunesmith-gateway", "spec.rule", [], "unknown field"),
         ("PodMonitor", "tunesmith-gateway", "spec.podMetricsEndpoints.0.interval", "often", "does not match"),
         ("PodMonitor", "tunesmith-gateway", "spec.selector", None, "'selector' is a required"),

@@ -17,6 +17,7 @@ from tunesmith.config.in_cluster import read_settings
 from tunesmith.config.train import ResourcesConfig
 from tunesmith.kubernetes.ray_job import MODEL_CACHE_VOLUME, OBJECTS_VOLUME, Run, ray_job
 from tunesmith.kubernetes.ray_service import serve_url
+from tunesmith.kubernetes.usage import quantity
 
 needs_crds = pytest.mark.skipif(not HAVE_CRDS, reason="KubeRay's CRDs do not lie beside the checkout")
 CI = CHART / "ci"
@@ -50,6 +51,30 @@ def test_no_head_schedules_work_or_holds_a_gpu(objects: Objects) -> None:
         assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
         limits = cluster["headGroupSpec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
         assert set(limits) == {"cpu", "memory", "ephemeral-storage"}
+
+
+def test_rays_object_store_fits_into_the_shared_memory(objects: Objects) -> None:
+    """Left to itself Ray takes 30% of the memory, and keeps its objects in /tmp where /dev/shm holds less."""
+    for thing in ray_objects(objects):
+        cluster = thing["spec"].get("rayClusterConfig") or thing["spec"]["rayClusterSpec"]
+        for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+            volumes = {volume["name"]: volume for volume in group["template"]["spec"]["volumes"]}
+            held = quantity(volumes["shared-memory"]["emptyDir"]["sizeLimit"])
+            assert int(group["rayStartParams"]["object-store-memory"]) == held / 2
+
+
+def test_a_redis_is_reached_as_a_user_and_with_tls() -> None:
+    settings = ["ray.faultTolerance.enabled=true", "ray.faultTolerance.redis=rediss://redis.example.com:6380"]
+    settings += ["ray.faultTolerance.username=tunesmith", "ray.faultTolerance.password.name=redis"]
+    objects = render_objects(*(word for setting in settings for word in ("--set", setting)))
+    (service, *_) = ray_objects(objects)
+    secret = {"secretKeyRef": {"name": "redis", "key": "password"}}
+    assert service["spec"]["rayClusterConfig"]["gcsFaultToleranceOptions"] == {
+        "redisAddress": "rediss://redis.example.com:6380",
+        "redisUsername": {"value": "tunesmith"},
+        "redisPassword": {"valueFrom": secret},
+    }
+    assert not HAVE_CRDS or validate(service) + operator_faults(service) == []
 
 
 def test_config_is_the_programs_own(objects: Objects, scenario: Path) -> None:

@@ -74,8 +74,6 @@ class RayPods:
             "memory": int(quantity(limits["memory"])),
             "metrics-export-port": 8080,
             "dashboard-agent-listen-port": AGENT,
-            # Ray takes a third of what the pod's limit leaves; nothing here limits memory.
-            "object-store-memory": 200_000_000,
             **added,
             **group["rayStartParams"],
         }

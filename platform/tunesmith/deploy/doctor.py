@@ -104,8 +104,8 @@ def _kuberay(client: KubernetesClient) -> Finding:
         return Finding(
             "KubeRay",
             "bad",
-            "its definitions are older than 1.7, for RayJob lacks rayClusterSpec.historyServerOptions, which came with it, "
-            "and helm never upgrades them. kubectl apply --server-side -k "
+            "its definitions are older than 1.7: RayJob lacks rayClusterSpec.historyServerOptions, which came with it. "
+            "Helm never upgrades them. kubectl apply --server-side -k "
             "'github.com/ray-project/kuberay/ray-operator/config/crd?ref=v1.7.0', then upgrade the operator",
         )
     return Finding("KubeRay", "ok", "RayJob and RayService, with the fields of 1.7")

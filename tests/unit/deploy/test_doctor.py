@@ -61,7 +61,12 @@ def _quota(server: FakeApiServer) -> None:
     ("spoil", "what", "verdict", "said"),
     [
         (_no_kuberay, "KubeRay", "bad", "helm repo add kuberay"),
-        (lambda server: server.put(definition(history_server=False)), "KubeRay", "bad", "historyServerOptions"),
+        (
+            lambda server: server.put(definition(history_server=False)),
+            "KubeRay",
+            "bad",
+            "historyServerOptions",
+        ),
         (_no_operator, "operator", "bad", "no KubeRay operator runs"),
         (lambda server: server.put(operator(image="kuberay:v1.5.1")), "operator", "bad", "older than 1.7"),
         (lambda server: server.put(operator(ready=0)), "operator", "bad", "is not ready: kubectl -n kuberay"),

@@ -34,6 +34,9 @@ serving:
   {{- if .enabled }}
   gcsFaultToleranceOptions:
     redisAddress: {{ .redis }}
+    {{- if .username }}
+    redisUsername: {value: {{ .username | quote }}}
+    {{- end }}
     {{- if .password.name }}
     redisPassword: {valueFrom: {secretKeyRef: {name: {{ .password.name }}, key: {{ .password.key }}}}}
     {{- end }}
@@ -71,7 +74,7 @@ queue: {{ and .root.Values.queues.enabled (not $values.autoscaler.enabled) | ter
 priorityClassName: {{ .root.Values.priorityClasses.create | ternary (printf "%s-%s" (include "tunesmith.fullname" .root) .plane) "" | quote }}
 head:
   template: {{ .prefix }}head.yaml
-  rayStartParams: {num-cpus: "0", dashboard-host: 0.0.0.0}
+  rayStartParams: {num-cpus: "0", dashboard-host: 0.0.0.0, object-store-memory: {{ include "tunesmith.ray.objectStoreBytes" $values.head | quote }}}
 workerGroups:
   {{- range $name, $_ := $values.workerGroups }}
   {{- $group := include "tunesmith.group" (list $.root .) | fromYaml }}
@@ -89,7 +92,7 @@ workerGroups:
     cpus: {{ $group.cpus }}
     memoryGib: {{ $group.memoryGib }}
     idleTimeoutSeconds: {{ $group.idleTimeoutSeconds | toJson }}
-    rayStartParams: {}
+    rayStartParams: {object-store-memory: {{ include "tunesmith.ray.objectStoreBytes" $group | quote }}}
   {{- end }}
 {{- end -}}
 

@@ -21,7 +21,7 @@ flavour: {{ $size.flavour | default "cpu" }}
 needs: {{ eq .plane "serving" | ternary (list "database" "objects" "runs" "milvus" "hub") (list "objects" "runs" "hub") | toJson }}
 modelCache: true
 scratch: {sizeLimit: {{ $scratch }}}
-sharedMemory: {{ include "tunesmith.mebibytes" ($size.sharedMemoryGib | default 2) }}
+sharedMemory: {{ include "tunesmith.mebibytes" (include "tunesmith.ray.sharedMemoryGib" $size) }}
 resources: {{- dict "requests" $asked "limits" $asked | toYaml | nindent 2 }}
 env:
   - {name: RAY_USAGE_STATS_ENABLED, value: "0"}
@@ -34,6 +34,14 @@ tolerations:
 {{- if .autoscaler }}
 volumes: {{- include "tunesmith.autoscaler.token" . | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* Of a pod, from its size: a head has no value for it. */}}
+{{- define "tunesmith.ray.sharedMemoryGib" -}}{{ .sharedMemoryGib | default 2 }}{{- end -}}
+
+{{/* Half of that. Ray takes 30% of the memory otherwise, and has its objects in /tmp where that is more than /dev/shm holds. */}}
+{{- define "tunesmith.ray.objectStoreBytes" -}}
+{{- printf "%d" (int64 (mulf (include "tunesmith.ray.sharedMemoryGib" . | float64) 536870912)) -}}
 {{- end -}}
 
 {{- define "tunesmith.mebibytes" -}}{{ printf "%dMi" (int64 (mulf . 1024)) }}{{- end -}}
