@@ -348,6 +348,7 @@ CONTRADICTIONS = {
         "training.workerGroups.gpu.accelerator.count=1",
     ],
     "accelerator.type=H100 with accelerator.count=0": ["serving.workerGroups.cpu.accelerator.type=H100"],
+    "config.retrieval_replicas=3 is more than the 2 pods of serving.workerGroups": ["config.retrieval_replicas=3"],
     "sharedMemoryGib=64 leaves nothing of memoryGib=16": ["serving.workerGroups.cpu.sharedMemoryGib=64"],
     "Incremental needs serving.upgrade.gatewayClassName": ["serving.upgrade.strategy=Incremental"],
     "Incremental needs serving.upgrade.gatewayUrl: traffic moves at the Gateway alone": [

@@ -130,6 +130,13 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- $pods := 0 }}
+{{- range .Values.serving.workerGroups }}
+{{- with include "tunesmith.group" (list $ .) | fromYaml }}{{ $pods = add $pods (mul .maxReplicas .numOfHosts) }}{{ end }}
+{{- end }}
+{{- if gt (int (.Values.config.retrieval_replicas | default 1)) (int $pods) }}
+- config.retrieval_replicas={{ .Values.config.retrieval_replicas }} is more than the {{ $pods }} pods of serving.workerGroups, and each of them is on a pod of its own. Lower it, or raise maxReplicas.
+{{- end }}
 {{- with .Values.serving }}
 {{- if and (eq .upgrade.strategy "Incremental") (not .upgrade.gatewayClassName) }}
 - serving.upgrade.strategy=Incremental needs serving.upgrade.gatewayClassName. Name the GatewayClass, or choose Surge or Drain.

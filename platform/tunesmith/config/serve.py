@@ -72,22 +72,24 @@ class BudgetConfig(StrictModel):
     engine_cpus: float = Field(1.0, gt=0)
     """A vLLM engine; there may be `serving.max_awake` of them."""
     retrieval_cpus: float = Field(0.5, gt=0)
-    """Embedder, search, prompt, citation check."""
+    """Embedder, search, prompt, citation check: a replica of each."""
     training_cpus: float = Field(2.5, ge=0)
     """Two training workers and the driver of a submitted job."""
     object_store_gib: float = Field(0.5, gt=0)
     """Shared memory of Ray's object store, GiB. Little goes through it: weights and data are read from files."""
 
-    def total(self, num_engines: int) -> int:
+    def total(self, num_engines: int, *, retrieval_replicas: int = 1) -> int:
         """CPUs the Ray head is started with.
 
         Args:
             num_engines: engines in memory at once.
+            retrieval_replicas: of the embedder and of retrieval, each.
 
         Returns:
             What serving and training may hold together, rounded up.
         """
-        return math.ceil(num_engines * self.engine_cpus + self.retrieval_cpus + self.training_cpus)
+        engines, retrieval = num_engines * self.engine_cpus, retrieval_replicas * self.retrieval_cpus
+        return math.ceil(engines + retrieval + self.training_cpus)
 
 
 class JobsConfig(StrictModel):
@@ -296,6 +298,9 @@ class ServeConfig(StrictModel):
     """Largest file that can be attached to a vector store, MiB."""
     retrieval: RetrievalConfig = RetrievalConfig()
     """Defaults of retrieval; a request may override `top_k`."""
+    retrieval_replicas: int = Field(1, ge=1, le=100)
+    """Replicas of the embedder and of retrieval, each. In a cluster each one is on a pod of its own, so that a lost pod
+    takes neither away: the worker groups of a base must hold as many pods."""
     engine: EngineConfig = EngineConfig()
     """The vLLM engine."""
     serving: ServingConfig = ServingConfig()

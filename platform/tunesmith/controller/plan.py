@@ -118,7 +118,7 @@ def _ray_head(platform: RunningPlatform, config: ServeConfig) -> Part:
         "--metrics-export-port": ports["ray_metrics"],
         "--min-worker-port": 0,
         "--max-worker-port": 0,
-        "--num-cpus": config.budget.total(config.max_awake),
+        "--num-cpus": config.budget.total(config.max_awake, retrieval_replicas=config.retrieval_replicas),
         "--object-store-memory": int(config.budget.object_store_gib * 2**30),
         "--include-log-monitor": "false",
         "--temp-dir": platform.ray_temp_dir,

@@ -18,7 +18,13 @@ from tunesmith.assets import model_source, same_base
 from tunesmith.config.home import Home
 from tunesmith.config.serve import BaseConfig, EngineConfig, ServeConfig
 from tunesmith.records import ModelVersion
-from tunesmith.serve.options import AnswerOptions, EmbedderOptions, EngineOptions, ReplicaOptions
+from tunesmith.serve.options import (
+    AnswerOptions,
+    EmbedderOptions,
+    EngineOptions,
+    ReplicaOptions,
+    RetrievalReplicas,
+)
 
 _LOGGING = {"logging_config": {"log_level": "WARNING", "enable_access_log": False}}
 
@@ -151,6 +157,7 @@ def serve_applications(
     if hosted is None:
         hosted = [Hosted.configured(base) for base in config.served_bases]
     default = config.served_bases[0].model
+    replicas = RetrievalReplicas(num_replicas=config.retrieval_replicas)
     engines = [
         _engine(config, each, ReplicaOptions(), name=engine_name(each.base.model, default=default), home=home)
         for each in hosted
@@ -159,7 +166,7 @@ def serve_applications(
         "proxy_location": "HeadOnly",
         "http_options": {"host": "127.0.0.1", "port": http_port},
         **_LOGGING,
-        "applications": [*engines, *_retrieval(config, home=home, milvus_uri=milvus_uri)],
+        "applications": [*engines, *_retrieval(config, replicas, home=home, milvus_uri=milvus_uri)],
     }
 
 
@@ -180,11 +187,14 @@ def cluster_applications(
     """
     told = hosted.base.model_dump(include=set(ReplicaOptions.model_fields) - {"gpu"})
     engine = _engine(config, hosted, ReplicaOptions(gpu=gpu, **told), name=ENGINE, home=home)
+    # Serve moves no replica that runs: the first pod to come would keep all of them.
+    apart = 1 if config.retrieval_replicas > 1 else None
+    replicas = RetrievalReplicas(num_replicas=config.retrieval_replicas, max_replicas_per_node=apart)
     return {
         "proxy_location": "EveryNode",
         "http_options": {"host": "0.0.0.0", "port": 8000},
         **_LOGGING,
-        "applications": [engine, *_retrieval(config, home=home, milvus_uri=milvus_uri)],
+        "applications": [engine, *_retrieval(config, replicas, home=home, milvus_uri=milvus_uri)],
     }
 
 
@@ -207,9 +217,13 @@ def _engine(
     )
 
 
-def _retrieval(config: ServeConfig, *, home: Home, milvus_uri: str | None) -> list[dict[str, Any]]:
+def _retrieval(
+    config: ServeConfig, replicas: RetrievalReplicas, *, home: Home, milvus_uri: str | None
+) -> list[dict[str, Any]]:
     cpus = config.budget.retrieval_cpus / 2
-    embedder = EmbedderOptions(model=config.embedder, num_cpus=cpus, max_queued=config.load.max_queued)
+    embedder = EmbedderOptions(
+        model=config.embedder, num_cpus=cpus, max_queued=config.load.max_queued, replicas=replicas
+    )
     answer = AnswerOptions(
         home_root=str(home.root),
         milvus_uri=config.milvus_uri or milvus_uri,
@@ -217,6 +231,7 @@ def _retrieval(config: ServeConfig, *, home: Home, milvus_uri: str | None) -> li
         num_cpus=cpus,
         retrieval=config.retrieval,
         max_queued=config.load.max_queued,
+        replicas=replicas,
     )
     first = config.served_bases[0].engine or config.engine
     environment = _environment(first.num_threads)

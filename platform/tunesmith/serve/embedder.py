@@ -127,5 +127,6 @@ def build(args: dict[str, Any]) -> Application:
         max_ongoing_requests=64,
         max_queued_requests=options.max_queued,
         ray_actor_options={"num_cpus": options.num_cpus},
+        **options.replicas.model_dump(),
     )
     return deployment.bind(options)

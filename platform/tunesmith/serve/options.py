@@ -54,6 +54,15 @@ class EngineOptions(StrictModel):
         return Home(Path(self.home_root))
 
 
+class RetrievalReplicas(StrictModel):
+    """How many replicas of the embedder and of retrieval there are, each."""
+
+    num_replicas: int = 1
+    """How many."""
+    max_replicas_per_node: int | None = None
+    """Most on one of Ray's nodes, which in a cluster is a pod; None: any number."""
+
+
 class EmbedderOptions(StrictModel):
     """The embedding deployment."""
 
@@ -63,6 +72,8 @@ class EmbedderOptions(StrictModel):
     """Logical CPUs of the replica."""
     max_queued: int = -1
     """Requests that wait before the replicas; -1: any number."""
+    replicas: RetrievalReplicas = RetrievalReplicas()
+    """Replicas."""
 
 
 class AnswerOptions(StrictModel):
@@ -80,6 +91,8 @@ class AnswerOptions(StrictModel):
     """Defaults of retrieval."""
     max_queued: int = -1
     """Requests that wait before the replicas; -1: any number."""
+    replicas: RetrievalReplicas = RetrievalReplicas()
+    """Replicas."""
 
     @property
     def home(self) -> Home:

@@ -10,7 +10,8 @@ from ray.serve.schema import ServeDeploySchema
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import BudgetConfig, EngineConfig, ServeConfig
-from tunesmith.serve.applications import engine_name, serve_applications
+from tunesmith.serve import answer, embedder
+from tunesmith.serve.applications import Hosted, cluster_applications, engine_name, serve_applications
 from tunesmith.serve.options import AnswerOptions, EmbedderOptions, EngineOptions
 
 
@@ -81,6 +82,25 @@ def test_each_base_has_an_engine_with_its_own_knobs_and_they_share_the_rest(home
         "one/b",
         7,
     )
+
+
+def test_the_embedder_and_retrieval_have_as_many_replicas_as_configured(home: Home) -> None:
+    config = ServeConfig(model="org/some-model", retrieval_replicas=3)
+    alone = serve_applications(config, home=home, milvus_uri=None, http_port=1)
+    assert _retrieval_deployments(alone) == [(3, None), (3, None)]
+    assert config.budget.total(1, retrieval_replicas=3) == 5  # one engine, three of both, a training run
+    base = Hosted.configured(config.served_bases[0])
+    cluster = cluster_applications(config, base, home=home, milvus_uri="http://m:1", gpu=True)
+    assert _retrieval_deployments(cluster) == [(3, 1), (3, 1)]
+    once = cluster_applications(ServeConfig(), base, home=home, milvus_uri="http://m:1", gpu=True)
+    assert _retrieval_deployments(once) == [(1, None), (1, None)]
+
+
+def _retrieval_deployments(document: dict) -> list[tuple[int, int | None]]:
+    """What Ray Serve makes of the applications."""
+    built = [embedder.build(_args(document, "embed")), answer.build(_args(document, "answer"))]
+    deployments = [app._bound_deployment for app in built]
+    return [(each.num_replicas, each._replica_config.max_replicas_per_node) for each in deployments]
 
 
 def test_loads_no_engine() -> None:
