@@ -37,7 +37,14 @@ def ray_objects(objects: Objects) -> list[dict[str, Any]]:
         config, home=Home(Path("/home/tunesmith/state")), milvus_uri="http://milvus:19530", http_port=8000
     )
     services = [
-        ray_service(config.model, document, made, group=group.name, namespace="tunesmith", release=RELEASE)
+        ray_service(
+            config.served_bases[0].model,
+            document,
+            made,
+            group=group.name,
+            namespace="tunesmith",
+            release=RELEASE,
+        )
         for group in made.config.serving.worker_groups
     ]
     jobs = [

@@ -16,7 +16,7 @@ from generate.manifests import CHART
 from tunesmith.config.in_cluster import read_settings
 from tunesmith.config.train import ResourcesConfig
 from tunesmith.kubernetes.ray_job import MODEL_CACHE_VOLUME, OBJECTS_VOLUME, Run, ray_job
-from tunesmith.kubernetes.ray_service import serve_url
+from tunesmith.kubernetes.ray_service import serve_url, serving_groups
 from tunesmith.kubernetes.usage import quantity
 
 needs_crds = pytest.mark.skipif(not HAVE_CRDS, reason="KubeRay's CRDs do not lie beside the checkout")
@@ -75,6 +75,50 @@ def test_a_redis_is_reached_as_a_user_and_with_tls() -> None:
         "redisPassword": {"valueFrom": secret},
     }
     assert not HAVE_CRDS or validate(service) + operator_faults(service) == []
+
+
+WEIGHTS_GIB = {
+    "tiny-reader": 0.1,
+    "/var/cache/models/qwen3-8b": 15.3,
+    "Qwen/Qwen3-4B": 7.5,
+    "Qwen/Qwen3-8B": 15.3,
+    "meta-llama/Llama-3.3-70B-Instruct": 131.4,
+}
+"""In bfloat16: two bytes a parameter."""
+GPU_GIB = {"L4": 22.5, "A10G": 22.5, "H100": 79.6, None: 22.5}
+"""What a GPU has; of one without a name, the least that the scenarios think of."""
+MUST_BE_LEFT_GIB = 2
+"""For the KV cache of a few requests, what the layers pass on, and adapters."""
+
+
+def test_every_base_fits_into_the_group_that_it_is_served_by(objects: Objects) -> None:
+    """A 70B on one L4 and an 8B on 16 GiB of a CPU pod stood in the scenarios, and no check said so."""
+    config, shape = serve_config(objects), templates(objects).config.serving
+    for base in config.served_bases:
+        (group, *_), engine = serving_groups(shape, base.worker_group), base.engine or config.engine
+        gpus = group.num_of_hosts * group.accelerators
+        if group.accelerators:
+            assert base.gpus <= gpus, base.model
+            held = base.gpus * GPU_GIB[group.accelerator_type] * engine.gpu_memory_utilization
+        else:
+            held = group.memory_gib
+        assert WEIGHTS_GIB[base.model] + MUST_BE_LEFT_GIB <= held, base.model
+        assert base.max_replicas * base.gpus <= group.max_replicas * max(gpus, 1), base.model
+
+
+def test_every_group_that_serves_with_gpus_is_some_bases(objects: Objects) -> None:
+    config, shape = serve_config(objects), templates(objects).config.serving
+    used = {serving_groups(shape, base.worker_group)[0].name for base in config.served_bases}
+    assert {group.name for group in shape.worker_groups if group.accelerators} <= used
+
+
+def test_what_is_highly_available_has_replicas_to_lose() -> None:
+    objects = render_objects("--values", str(CI / "highly-available.yaml"))
+    config, shape = serve_config(objects), templates(objects).config.serving
+    (base,) = config.served_bases
+    group = next(group for group in shape.worker_groups if group.name == base.worker_group)
+    assert (base.min_replicas, base.max_replicas) == (group.min_replicas, group.max_replicas) == (3, 12)
+    assert config.retrieval_replicas >= 2
 
 
 def test_config_is_the_programs_own(objects: Objects, scenario: Path) -> None:
@@ -183,7 +227,7 @@ def test_requests_follow_the_gateway_where_it_moves_traffic(
         for name, value in mounted(objects, deployment, tmp_path / deployment).items():
             monkeypatch.setenv(name, value)
         settings = read_settings()
-        url = serve_url(settings, settings.config.model)
+        url = serve_url(settings, settings.config.served_bases[0].model)
         # KubeRay calls it NAME-gateway, Istio its Service NAME-gateway-CLASS.
         assert url == f"http://{service['metadata']['name']}-gateway-istio.tunesmith.svc"
 
