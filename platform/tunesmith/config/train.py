@@ -227,6 +227,8 @@ class ReadingStage(StrictModel):
     """Share of the words common to sources and questions that other words stand for."""
     forms: float = Field(0.0, ge=0, le=1)
     """Share of conversations whose instructions ask for JSON under some keys, and get it."""
+    spans: float = Field(0.05, ge=0, le=1)
+    """Share of the facts about noun phrases whose values are several words long."""
     ranked: float = Field(1.0, ge=0, le=1)
     """Share of conversations whose sources stand as a search for the first question returns them."""
     loss_on: Literal["assistant", "all"] = "assistant"

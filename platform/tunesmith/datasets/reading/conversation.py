@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 
 from tunesmith.datasets.reading.events import EVENT, EventMaker
 from tunesmith.datasets.reading.names import NAME_FRAMES, NameMaker, Split
+from tunesmith.datasets.reading.phrases import PhraseMaker
 from tunesmith.datasets.reading.relations import Relation, all_options, load_relations
+from tunesmith.datasets.reading.spans import SPAN_KINDS, SpanMaker
 from tunesmith.datasets.reading.values import ValueMaker
 from tunesmith.rag.prompt import ABSTENTION, DEFAULT_INSTRUCTIONS, render_question, render_source
 from tunesmith.rag.terms import STOP_WORDS
@@ -112,6 +114,62 @@ _FORM_INSTRUCTIONS = (
     "Your answer is an object: {form}. Should the sources not hold it, write {none}.",
     "{form} is the form of every answer, and {none} where the sources do not tell.",
 )
+_JOINED = 0.3
+"""Share of the sentences about the entity of the sentence before that are made one with it."""
+_JOINTS = (", and ", ", and ", "; ", ", while ", ", but ")
+_SMALL_INSIDE = frozenset(
+    (
+        *(
+            "The",
+            "In",
+            "For",
+            "At",
+            "With",
+            "On",
+            "It",
+            "A",
+            "An",
+            "After",
+            "Before",
+            "Within",
+            "Under",
+            "As",
+            "If",
+        ),
+        *(
+            "Instead",
+            "Of",
+            "There",
+            "Only",
+            "Never",
+            "When",
+            "We",
+            "Our",
+            "Every",
+            "Each",
+            "No",
+            "Nobody",
+            "Until",
+        ),
+        *(
+            "Since",
+            "From",
+            "By",
+            "To",
+            "All",
+            "Those",
+            "People",
+            "Whoever",
+            "Anyone",
+            "Nothing",
+            "Do",
+            "What",
+        ),
+    )
+)
+"""First words of frames that are written small where the frame does not begin a sentence."""
+_NEIGHBOURS = 0.4
+"""Share of the clusters about noun phrases that say two things of one: the question's words alone tell them apart."""
 _LISTED = 0.5
 """Share of the clusters of written facts that are about noun phrases, as a handbook's are."""
 
@@ -132,6 +190,7 @@ class Shape:
         events: share of clusters of facts that the grammar builds; the others come from the written relations.
         disguised: share of the words common to sources and questions that other words stand for.
         forms: share of conversations whose instructions ask for JSON under some keys, and get it.
+        spans: share of the clusters about noun phrases whose values are several words long.
         ranked: share of conversations whose sources stand as retrieval returns them: those first that share most
             words with the first question, or nearly so. In the others they stand in any order.
     """
@@ -146,6 +205,7 @@ class Shape:
     events: float = 0.5
     disguised: float = 0.0
     forms: float = 0.0
+    spans: float = 0.05
     ranked: float = 1.0
 
 
@@ -231,9 +291,12 @@ class ConversationMaker:
         self._by_kind: dict[str, list[Relation]] = {}
         for relation in self._relations:
             self._by_kind.setdefault(relation.subject or "listed", []).append(relation)
+        self._spans = [relation for relation in self._by_kind["listed"] if relation.value in SPAN_KINDS]
         self._names = NameMaker(self._rng, shape.split)
-        self._events = EventMaker(self._rng, self._names)
-        self._values = ValueMaker(self._rng, shape.split, self._names, all_options(self._relations))
+        phrases = PhraseMaker(self._rng, self._names)
+        spans = SpanMaker(self._rng, self._names, phrases)
+        self._events = EventMaker(self._rng, phrases)
+        self._values = ValueMaker(self._rng, shape.split, self._names, spans, all_options(self._relations))
 
     def make(self) -> Conversation:
         """Make the next conversation."""
@@ -362,10 +425,17 @@ class ConversationMaker:
         if rng.random() < self._shape.events:
             return self._cross(EVENT, size)
         if rng.random() < _LISTED:
-            relation = rng.choice(self._by_kind["listed"])
+            relation = self._listed()
             subjects = rng.sample(relation.subjects, min(rng.randint(1, 3), len(relation.subjects)))
-            return [self._fact(subject, relation) for subject in subjects][:size]
+            facts = [self._fact(subject, relation) for subject in subjects]
+            if rng.random() < _NEIGHBOURS:
+                facts.insert(1, self._fact(subjects[0], self._listed()))
+            return facts[:size]
         return self._cross(rng.choice(_KINDS), size)
+
+    def _listed(self) -> Relation:
+        of_spans = self._rng.random() < self._shape.spans
+        return self._rng.choice(self._spans if of_spans else self._by_kind["listed"])
 
     def _cross(self, kind: str, size: int) -> list[Fact]:
         rng = self._rng
@@ -404,37 +474,32 @@ class ConversationMaker:
         return groups
 
     def _paragraph(self, group: Sequence[Fact]) -> str:
-        sentences = []
+        sentences = list[str]()
         for position, fact in enumerate(group):
             follows = position > 0 and group[position - 1].entity == fact.entity
-            sentences.append(self._sentence(fact, pronoun=follows and self._rng.random() < 0.5))
+            clause = self._clause(fact, pronoun=follows and self._rng.random() < 0.5)
+            if follows and sentences[-1].endswith(".") and self._rng.random() < _JOINED:
+                sentences[-1] = f"{sentences[-1][:-1]}{self._rng.choice(_JOINTS)}{clause}"
+            else:
+                sentences.append(self._sentence(clause))
             if self._rng.random() < 0.08:
                 sentences.append(self._rng.choice(_FILLERS))
         if self._rng.random() < 0.12:
             sentences.insert(0, f"{group[0].entity.removeprefix('the ').capitalize()}\n\n")
         return " ".join(sentences).replace("\n\n ", "\n\n")
 
-    def _sentence(self, fact: Fact, *, pronoun: bool) -> str:
+    def _clause(self, fact: Fact, *, pronoun: bool) -> str:
+        """The fact as it stands inside a sentence, with a small first letter unless a name begins it."""
         statements, _ = fact.relation.phrasings(held_out=self._shape.held_out_phrasings)
         frame = self._rng.choice(statements)
         if pronoun and fact.relation.subject not in (None, "person", EVENT):
             frame = frame.replace("{s}'s", "its").replace("{s}", "it")
-        sentence = _ARTICLE.sub("an ", frame.format(s=fact.entity, v=fact.value))
-        if self._rng.random() < 0.12:
-            opener = self._rng.choice(_OPENERS)
-            keep = frame.startswith("{") or frame.split()[0] not in (
-                "The",
-                "In",
-                "For",
-                "At",
-                "With",
-                "On",
-                "It",
-                "A",
-                "An",
-            )
-            sentence = opener + (sentence if keep else sentence[0].lower() + sentence[1:])
-        sentence = sentence[0].upper() + sentence[1:]
+        clause = _ARTICLE.sub("an ", frame.format(s=fact.entity, v=fact.value))
+        return clause[0].lower() + clause[1:] if frame.split()[0] in _SMALL_INSIDE else clause
+
+    def _sentence(self, clause: str) -> str:
+        opener = self._rng.choice(_OPENERS) if self._rng.random() < 0.12 else ""
+        sentence = f"{opener}{clause}" if opener else clause[0].upper() + clause[1:]
         return f"{self._row_label()}{sentence}" if self._rng.random() < 0.06 else sentence
 
     def _row_label(self) -> str:
@@ -468,7 +533,7 @@ class ConversationMaker:
         relation = known.relation
         if relation.subject is None:
             # Whatever else may be asked of a known thing: that the sources speak of it is no answer.
-            return known.entity, self._rng.choice(self._by_kind["listed"])
+            return known.entity, self._listed()
         if relation.subject == EVENT and self._rng.random() < 0.5:
             # As near as can be: how many Xs it has is said, how many Ys is asked.
             return known.entity, self._events.relation(like=relation)

@@ -17,7 +17,6 @@ from importlib.resources import files
 
 import yaml
 
-from tunesmith.datasets.reading.names import NameMaker
 from tunesmith.datasets.reading.phrases import PhraseMaker
 from tunesmith.datasets.reading.relations import Relation
 
@@ -57,12 +56,12 @@ class EventMaker:
 
     Args:
         rng: the source of chance.
-        names: maker of names; invented words come from the same side of the split.
+        phrases: maker of phrases; invented words come from the same side of the split.
     """
 
-    def __init__(self, rng: random.Random, names: NameMaker) -> None:
+    def __init__(self, rng: random.Random, phrases: PhraseMaker) -> None:
         self._rng = rng
-        self._phrases = PhraseMaker(rng, names)
+        self._phrases = phrases
         self._frames = load_frames()
 
     def relation(self, like: Relation | None = None) -> Relation:

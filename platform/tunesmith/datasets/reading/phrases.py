@@ -20,16 +20,49 @@ _INVENTED = 0.3
 _REWORDED = 0.25
 """Share of words of a question that another word stands for, where there is one."""
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
+_COMPOUND = 0.15
+"""Share of roles and places that are called after a thing: "the ladder clerk"."""
+
+_OFFICES = (
+    *(
+        "clerk",
+        "steward",
+        "lead",
+        "officer",
+        "keeper",
+        "warden",
+        "assistant",
+        "coordinator",
+        "manager",
+        "inspector",
+    ),
+    *("team", "desk", "head", "adviser", "master", "secretary"),
+)
+_ROOMS = (
+    "room",
+    "store",
+    "hall",
+    "yard",
+    "office",
+    "corner",
+    "shed",
+    "counter",
+    "lobby",
+    "workshop",
+    "cellar",
+)
+NTHS = ("first", "second", "third", "fourth", "last")
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-_SMALL_NUMBERS = (
+SMALL_NUMBERS = (
     *("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
-    *("fifteen", "twenty", "twenty-one", "thirty", "forty-five", "sixty"),
+    *("fifteen", "sixteen", "twenty", "twenty-one", "twenty-five", "thirty", "forty-five", "fifty", "sixty"),
 )
-_UNITS = (
+UNITS = (
     *(
         "euros",
         "per cent",
@@ -76,14 +109,26 @@ class PhraseMaker:
         """Someone or something that acts."""
         if self._rng.random() < 0.2:
             return self._names.of(self._rng.choice(("person", "company", "team", "machine", "customer")))
-        return self._with_article(self.noun("roles"))
+        return self._with_article(self.office_holder())
+
+    def office_holder(self) -> str:
+        """A role without its article: `auditor`, `ladder clerk`."""
+        if self._rng.random() < _COMPOUND:
+            return f"{self.noun('things')} {self._rng.choice(_OFFICES)}"
+        return self.noun("roles")
+
+    def compound_place(self) -> str:
+        """A place without its article: `canteen`, `ladder store`."""
+        if self._rng.random() < _COMPOUND:
+            return f"{self.noun('things')} {self._rng.choice(_ROOMS)}"
+        return self.noun("places")
 
     def thing(self) -> str:
         """Something that is acted upon."""
         if self._rng.random() < 0.15:
             kinds = ("product", "machine", "vehicle", "device", "document", "room")
             return self._names.of(self._rng.choice(kinds))
-        adjective = f"{self._adjective()} " if self._rng.random() < 0.45 else ""
+        adjective = f"{self.adjective()} " if self._rng.random() < 0.45 else ""
         more = self._modifier() if self._rng.random() < 0.2 else ""
         return self._with_article(f"{adjective}{self.noun('things')}") + more
 
@@ -95,7 +140,7 @@ class PhraseMaker:
         """One thing among those of its name: `the brass bell`, `Valve 63`, `Olten bridge`."""
         return self._rng.choice(
             (
-                f"the {self._adjective()} {noun}",
+                f"the {self.adjective()} {noun}",
                 f"{noun} {self._rng.randrange(2, 100)}",
                 f"the {self._names.word()} {noun}",
                 f"{self._names.word()} {noun}",
@@ -105,7 +150,7 @@ class PhraseMaker:
 
     def place(self) -> str:
         """Where something is or happens."""
-        where = self._names.place() if self._rng.random() < 0.15 else f"the {self.noun('places')}"
+        where = self._names.place() if self._rng.random() < 0.15 else f"the {self.compound_place()}"
         return f"{self._rng.choice(self._words.prepositions)} {where}"
 
     def when(self) -> str:
@@ -114,10 +159,10 @@ class PhraseMaker:
         return rng.choice(
             (
                 self.day(),
-                f"every {rng.choice(_WEEKDAYS)}",
+                f"every {rng.choice(WEEKDAYS)}",
                 f"at {clock}",
                 f"from {clock}",
-                f"in {rng.choice(_MONTHS)}",
+                f"in {rng.choice(MONTHS)}",
                 f"until {self._date()}",
                 f"after {self.duration()}",
                 f"within {self.duration()}",
@@ -131,18 +176,18 @@ class PhraseMaker:
     def day(self) -> str:
         """A day or a part of the year, with its preposition."""
         rng = self._rng
-        nth = rng.choice(("first", "second", "third", "fourth", "last"))
+        nth = rng.choice(NTHS)
         return rng.choice(
             (
-                f"on {rng.choice(_WEEKDAYS)}",
+                f"on {rng.choice(WEEKDAYS)}",
                 f"on {self._date()}",
                 f"by {self._date()}",
-                f"on the {nth} {rng.choice(_WEEKDAYS)}",
-                f"on the {nth} {rng.choice(_WEEKDAYS)} of {rng.choice(_MONTHS)}",
-                f"in the {nth} week of {rng.choice(_MONTHS)}",
+                f"on the {nth} {rng.choice(WEEKDAYS)}",
+                f"on the {nth} {rng.choice(WEEKDAYS)} of {rng.choice(MONTHS)}",
+                f"in the {nth} week of {rng.choice(MONTHS)}",
                 f"on the {nth} working day of the month",
-                f"at the end of {rng.choice(_MONTHS)}",
-                f"on {rng.choice(_WEEKDAYS)}s and {rng.choice(_WEEKDAYS)}s",
+                f"at the end of {rng.choice(MONTHS)}",
+                f"on {rng.choice(WEEKDAYS)}s and {rng.choice(WEEKDAYS)}s",
                 f"in {rng.randrange(1850, 2040)}",
             )
         )
@@ -153,7 +198,7 @@ class PhraseMaker:
         return rng.choice(
             (
                 f"every {self._number()} {rng.choice(_SPANS)}",
-                f"every {rng.choice(_WEEKDAYS)}",
+                f"every {rng.choice(WEEKDAYS)}",
                 f"{rng.choice(('once', 'twice', 'three times', 'four times'))} a "
                 f"{rng.choice(('day', 'week', 'month', 'quarter', 'year'))}",
                 f"every {rng.choice(('second', 'third'))} {rng.choice(('day', 'week', 'month'))}",
@@ -174,7 +219,7 @@ class PhraseMaker:
             return self.duration()
         number = rng.choice((rng.randrange(2, 100), rng.randrange(100, 9000), rng.randrange(2, 90) * 100))
         written = f"{rng.randrange(1, 20)}.{rng.randrange(1, 10)}" if rng.random() < 0.12 else f"{number:,}"
-        return f"{written} {rng.choice(_UNITS)}"
+        return f"{written} {rng.choice(UNITS)}"
 
     def share(self) -> str:
         """A part of a whole."""
@@ -187,7 +232,7 @@ class PhraseMaker:
     def count(self) -> str:
         """A number of things."""
         rng = self._rng
-        return rng.choice(_SMALL_NUMBERS) if rng.random() < 0.45 else f"{rng.randrange(2, 3000):,}"
+        return rng.choice(SMALL_NUMBERS) if rng.random() < 0.45 else f"{rng.randrange(2, 3000):,}"
 
     def name(self) -> str:
         """What something is called."""
@@ -198,7 +243,7 @@ class PhraseMaker:
     def made(self) -> str:
         """What something is made of."""
         noun = self.noun("things")
-        return f"{self._adjective()} {noun}" if self._rng.random() < 0.6 else noun
+        return f"{self.adjective()} {noun}" if self._rng.random() < 0.6 else noun
 
     def why(self) -> str:
         """A reason."""
@@ -263,7 +308,8 @@ class PhraseMaker:
                 return " ".join([*words[:start], self._rng.choice(self._words.nouns_alike[head])])
         return phrase
 
-    def _adjective(self) -> str:
+    def adjective(self) -> str:
+        """An adjective, now and then a word nobody has seen."""
         invented = self._rng.random() < 0.2
         return self._names.word().lower() if invented else str(self._rng.choice(self._words.adjectives))
 
@@ -286,13 +332,13 @@ class PhraseMaker:
 
     def _number(self) -> str:
         written = self._rng.random() < 0.45
-        return self._rng.choice(_SMALL_NUMBERS) if written else str(self._rng.randrange(2, 100))
+        return self._rng.choice(SMALL_NUMBERS) if written else str(self._rng.randrange(2, 100))
 
     def _clock(self) -> str:
         return f"{self._rng.randrange(24):02d}:{self._rng.randrange(60):02d}"
 
     def _date(self) -> str:
-        return f"{self._rng.randrange(1, 29)} {self._rng.choice(_MONTHS)}"
+        return f"{self._rng.randrange(1, 29)} {self._rng.choice(MONTHS)}"
 
 
 @dataclass(frozen=True, slots=True)

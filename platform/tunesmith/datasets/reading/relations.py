@@ -90,6 +90,7 @@ _WRITTEN = tuple(
         "plant",
         "office",
         "duties",
+        "spans",
     )
 )
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -7,22 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tunesmith.datasets.reading.names import NameMaker, Split, split_of
+from tunesmith.datasets.reading.phrases import MONTHS, SMALL_NUMBERS, WEEKDAYS
+from tunesmith.datasets.reading.spans import SpanMaker
 
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
-_WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+_IN_WORDS = 0.4
+"""Share of small numbers that are written in words, as prose writes them."""
+_MOST_IN_WORDS = 60
 _CURRENCIES = ("euros", "pounds", "dollars", "crowns", "francs")
 
 
@@ -34,11 +24,14 @@ class ValueMaker:
         split: `train` or `evaluation`; open kinds (numbers, names, codes) and the longer lists of options
             are split by a hash, months and weekdays are not.
         names: maker of names on the same side.
+        spans: maker of values of several words on the same side.
         any_option: every option of all relations; now and then one of these takes the place of a fitting
             one, so that a value is read and not guessed from what is usual.
     """
 
-    def __init__(self, rng: random.Random, split: Split, names: NameMaker, any_option: Sequence[str]) -> None:
+    def __init__(
+        self, rng: random.Random, split: Split, names: NameMaker, spans: SpanMaker, any_option: Sequence[str]
+    ) -> None:
         self._rng = rng
         self._split = split
         self._names = names
@@ -47,8 +40,8 @@ class ValueMaker:
             "year": lambda: str(rng.randrange(1500, 2030)),
             "date": self._date,
             "time": lambda: f"{rng.randrange(24)}:{rng.randrange(60):02d}",
-            "weekday": lambda: rng.choice(_WEEKDAYS),
-            "month": lambda: rng.choice(_MONTHS),
+            "weekday": lambda: rng.choice(WEEKDAYS),
+            "month": lambda: rng.choice(MONTHS),
             "percent": self._percent,
             "money": self._money,
             "code": self._code,
@@ -56,6 +49,7 @@ class ValueMaker:
             "person": names.person,
             "place": names.place,
             "company": names.company,
+            **spans.kinds(),
         }
 
     def of(self, kind: str | dict[str, Any]) -> str:
@@ -85,6 +79,9 @@ class ValueMaker:
             return str(rng.choice(fitting if fitting and rng.random() < 0.7 else self._any_option))
         low, high = int(kind["low"]), int(kind["high"])
         number = rng.randint(low, high) if rng.random() < 0.7 else rng.randint(max(2, low // 2), high * 3)
+        if number <= _MOST_IN_WORDS and rng.random() < _IN_WORDS:
+            word = rng.choice(SMALL_NUMBERS)
+            return word if kind["kind"] == "number" else f"{word} {rng.choice(kind['units'])}"
         if kind["kind"] == "number":
             return f"{number:,}" if rng.random() < 0.5 else str(number)
         tenth = f".{rng.randrange(1, 10)}" if rng.random() < 0.15 else ""
@@ -93,7 +90,7 @@ class ValueMaker:
     def _date(self) -> str:
         day, month, year = (
             self._rng.randrange(1, 29),
-            self._rng.choice(_MONTHS),
+            self._rng.choice(MONTHS),
             self._rng.randrange(1800, 2030),
         )
         return self._rng.choice((f"{day} {month} {year}", f"{day} {month}", f"{month} {day}, {year}"))
