@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from in_thread import serving
 from ray.job_submission import JobSubmissionClient
 from starlette.applications import Starlette
@@ -18,6 +23,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from tunesmith.gateway.app import build_app
+from tunesmith.gateway.ray_api import dashboard as ray_dashboard
 from tunesmith.gateway.ray_api import jobs as ray_jobs
 from tunesmith.gateway.ray_api.dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
@@ -272,3 +278,28 @@ def test_what_is_submitted_stopped_and_deleted_is_noted_once_ray_has_done_it(
         (key.id, key.principal_id)
     }
     assert "secret-word" not in str(events)
+
+
+async def test_a_log_is_followed_though_ray_reads_nothing_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its dashboard does, which answers no ping then; websockets would give up after forty seconds."""
+    impatient = functools.partial(ray_dashboard.connect, ping_interval=0.1, ping_timeout=0.1)
+    monkeypatch.setattr(ray_dashboard, "connect", impatient)
+
+    async def send(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        for line in ("one", "two"):
+            await socket.send_str(line)
+            await asyncio.sleep(1)
+        return socket
+
+    ray = web.Application()
+    ray.router.add_get("/tail", send)
+    async with TestServer(ray) as server, aiohttp.ClientSession() as session:
+        dashboard = RayDashboard(str(server.make_url("")).rstrip("/"), TOKEN)
+        gateway = Starlette(routes=[WebSocketRoute("/tail", functools.partial(dashboard.tail, "/tail"))])
+        with serving(gateway) as url:
+            async with session.ws_connect(f"{url}/tail") as socket:
+                lines = [message.data async for message in socket]
+        await dashboard.close()
+    assert (lines, socket.close_code) == (["one", "two"], 1000)

@@ -120,9 +120,15 @@ class RayDashboard:
         """
         address = f"ws{self._url.removeprefix('http')}{path}"
         try:
-            # Uncompressed: of compressed frames Ray 2.60's dashboard passes none on.
+            # Uncompressed: of compressed frames Ray 2.60's dashboard passes none on. And without pings: it reads
+            # nothing while it sends a log, so it would answer none, and the log would break off after forty seconds.
             async with connect(
-                address, additional_headers=self._headers, proxy=None, max_size=None, compression=None
+                address,
+                additional_headers=self._headers,
+                proxy=None,
+                max_size=None,
+                compression=None,
+                ping_interval=None,
             ) as source:
                 await client.accept()
                 await _until_either_ends(source, client)
