@@ -137,6 +137,7 @@ class JobsConfig(StrictModel):
 
 
 Routing = Literal["shortest", "prefix"]
+"""How a replica is chosen for a request."""
 
 
 class BaseConfig(StrictModel):

@@ -228,7 +228,8 @@ class ReadingStage(StrictModel):
     forms: float = Field(0.0, ge=0, le=1)
     """Share of conversations whose instructions ask for JSON under some keys, and get it."""
     spans: float = Field(0.05, ge=0, le=1)
-    """Share of the facts about noun phrases whose values are several words long."""
+    """Share of the facts about noun phrases that are drawn from relations whose values are several words long; the
+    others are drawn from all."""
     ranked: float = Field(1.0, ge=0, le=1)
     """Share of conversations whose sources stand as a search for the first question returns them."""
     loss_on: Literal["assistant", "all"] = "assistant"

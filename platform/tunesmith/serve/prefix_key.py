@@ -39,7 +39,7 @@ def prefix_key(body: Mapping[str, Any]) -> str | None:
         body.get("instructions"),
         beginning[:_CHARACTERS],
     )
-    return hashlib.blake2b(json.dumps(told, ensure_ascii=False).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
 
 
 def _beginning(body: Mapping[str, Any]) -> str:

@@ -47,7 +47,8 @@ class LeanTorchTrainer(TorchTrainer):  # type: ignore[misc]
         self._fixed = fixed or own_cluster
         self._unused = (*_NEVER_USED, *(_FOR_SHARED_CLUSTERS if own_cluster else ()))
         if own_cluster:
-            os.environ.update(_OF_ITS_OWN)
+            for name, value in _OF_ITS_OWN.items():
+                os.environ.setdefault(name, value)
         super().__init__(**settings)
 
     def _create_default_callbacks(self) -> list[Any]:

@@ -68,7 +68,7 @@ def test_what_has_no_prompt_has_no_key(body: dict[str, Any]) -> None:
     assert prefix_key(body) is None
 
 
-@pytest.mark.parametrize("turn", [3, None, {"role": "user", "content": 4}, {"content": ["x", None]}])
+@pytest.mark.parametrize("turn", [3, None, {"content": 4}, {"content": ["x", None]}, {"content": "\ud800"}])
 def test_whatever_a_client_sends_can_be_named(turn: Any) -> None:
     prefix_key({"messages": [turn]})
 

@@ -119,52 +119,10 @@ _JOINED = 0.3
 _JOINTS = (", and ", ", and ", "; ", ", while ", ", but ")
 _SMALL_INSIDE = frozenset(
     (
-        *(
-            "The",
-            "In",
-            "For",
-            "At",
-            "With",
-            "On",
-            "It",
-            "A",
-            "An",
-            "After",
-            "Before",
-            "Within",
-            "Under",
-            "As",
-            "If",
-        ),
-        *(
-            "Instead",
-            "Of",
-            "There",
-            "Only",
-            "Never",
-            "When",
-            "We",
-            "Our",
-            "Every",
-            "Each",
-            "No",
-            "Nobody",
-            "Until",
-        ),
-        *(
-            "Since",
-            "From",
-            "By",
-            "To",
-            "All",
-            "Those",
-            "People",
-            "Whoever",
-            "Anyone",
-            "Nothing",
-            "Do",
-            "What",
-        ),
+        *("The", "In", "For", "At", "With", "On", "It", "A", "An", "After", "Before", "Within"),
+        *("Under", "As", "If", "Instead", "Of", "There", "Only", "Never", "When", "We", "Our"),
+        *("Every", "Each", "No", "Nobody", "Until", "Since", "From", "By", "To", "All"),
+        *("Those", "People", "Whoever", "Anyone", "Nothing", "Do", "What"),
     )
 )
 """First words of frames that are written small where the frame does not begin a sentence."""
@@ -190,7 +148,8 @@ class Shape:
         events: share of clusters of facts that the grammar builds; the others come from the written relations.
         disguised: share of the words common to sources and questions that other words stand for.
         forms: share of conversations whose instructions ask for JSON under some keys, and get it.
-        spans: share of the clusters about noun phrases whose values are several words long.
+        spans: share of the facts about noun phrases that are drawn from the relations whose values are several words
+            long; the others are drawn from all.
         ranked: share of conversations whose sources stand as retrieval returns them: those first that share most
             words with the first question, or nearly so. In the others they stand in any order.
     """

@@ -24,32 +24,13 @@ _COMPOUND = 0.15
 """Share of roles and places that are called after a thing: "the ladder clerk"."""
 
 _OFFICES = (
-    *(
-        "clerk",
-        "steward",
-        "lead",
-        "officer",
-        "keeper",
-        "warden",
-        "assistant",
-        "coordinator",
-        "manager",
-        "inspector",
-    ),
-    *("team", "desk", "head", "adviser", "master", "secretary"),
+    *("clerk", "steward", "lead", "officer", "keeper", "warden", "assistant"),
+    *("coordinator", "manager", "inspector", "team", "desk", "head", "adviser", "master"),
+    "secretary",
 )
 _ROOMS = (
-    "room",
-    "store",
-    "hall",
-    "yard",
-    "office",
-    "corner",
-    "shed",
-    "counter",
-    "lobby",
-    "workshop",
-    "cellar",
+    *("room", "store", "hall", "yard", "office", "corner", "shed", "counter", "lobby"),
+    *("workshop", "cellar"),
 )
 NTHS = ("first", "second", "third", "fourth", "last")
 

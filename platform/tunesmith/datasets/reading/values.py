@@ -80,7 +80,9 @@ class ValueMaker:
         low, high = int(kind["low"]), int(kind["high"])
         number = rng.randint(low, high) if rng.random() < 0.7 else rng.randint(max(2, low // 2), high * 3)
         if number <= _MOST_IN_WORDS and rng.random() < _IN_WORDS:
-            word = rng.choice(SMALL_NUMBERS)
+            word = rng.choice(
+                SMALL_NUMBERS
+            )  # whatever the range: a value is read, not guessed from what is usual
             return word if kind["kind"] == "number" else f"{word} {rng.choice(kind['units'])}"
         if kind["kind"] == "number":
             return f"{number:,}" if rng.random() < 0.5 else str(number)
