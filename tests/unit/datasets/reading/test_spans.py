@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from tunesmith.datasets.reading import conversation
 from tunesmith.datasets.reading.conversation import ConversationMaker, Shape
 from tunesmith.datasets.reading.names import NameMaker
 from tunesmith.datasets.reading.phrases import PhraseMaker
@@ -41,8 +42,11 @@ def test_most_values_are_several_words_long_and_end_before_their_sentence_does()
     assert sum(ends) < len(ends) / 2
 
 
-def test_two_things_are_said_of_one_and_sometimes_in_one_sentence() -> None:
-    maker = ConversationMaker(Shape(unanswerable=0, events=0, max_sources=1, max_sentences=3), seed=8)
-    sources = [source for made in (maker.make() for _ in range(300)) for source in made.sources]
-    joined = [source for source in sources if "; " in source or ", and " in source or ", while " in source]
-    assert len(joined) > 20
+def test_two_things_are_said_of_one_and_sometimes_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def joints(share: float) -> int:
+        monkeypatch.setattr(conversation, "_JOINED", share)
+        maker = ConversationMaker(Shape(unanswerable=0, events=0, max_sources=1, max_sentences=3), seed=8)
+        sources = [source for made in (maker.make() for _ in range(300)) for source in made.sources]
+        return sum(joint in source for source in sources for joint in set(conversation._JOINTS))
+
+    assert joints(1.0) > joints(0.0) + 30  # seen: 101 and 56
