@@ -23,13 +23,14 @@ PARTS = ("models", "files", "uploads", "fineTuning", "administration", "elsewher
 
 @pytest.fixture
 def validating(database: Database) -> Iterator[None]:
-    """What a controller does first with a job: it finds nothing wrong with its file."""
+    """What a controller does first with a job: it finds nothing wrong with its file, and settles one to be paused."""
     ended = threading.Event()
 
     def validate() -> None:
         while not ended.wait(0.05):
             with database.session() as session:
-                for row in session.query(JobRow).filter_by(state="validating_files"):
+                # "queued" too: a pause can come between the look at a row and its new state.
+                for row in session.query(JobRow).where(JobRow.state.in_(("validating_files", "queued"))):
                     row.state = "paused" if row.wanted == "paused" else "queued"
 
     thread = threading.Thread(target=validate)

@@ -152,7 +152,7 @@ def _forbidden(*what: tuple[str, str]) -> Callable[[FakeApiServer], None]:
         (DOCTOR, _no_kuberay, "its kinds are not there. Install it: helm repo add kuberay"),
         (TRAIN, _no_kuberay, "Install what serves it (KubeRay for ray.io"),
         (INSTALL, _no_operator, "operator: no KubeRay operator runs, so nothing would start. helm repo add kuberay"),
-        (INSTALL, lambda server: server.put(definition(deletion_rules=False)), "older than 1.7: helm never upgrades"),
+        (INSTALL, lambda server: server.put(definition(history_server=False)), "rayClusterSpec.historyServerOptions"),
         (INSTALL, _forbidden(("create", "deployments")), "this account may not create Deployment in tunesmith"),
         (INSTALL, _forbidden(("create", "rolebindings")), "this account may not create RoleBinding in tunesmith"),
         (STATUS, _forbidden(("list", "pods")), "Forbidden: list pods in tunesmith: "),
