@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tunesmith.config.serve import Unsupported
+from tunesmith.config.serve import ContextBy, Unsupported
 from tunesmith.config.strict import StrictModel
 
 HOUSE_INSTRUCTIONS = (
@@ -37,7 +37,9 @@ class EvaluateConfig(StrictModel):
     unsupported: Unsupported | None = None
     """What becomes of an answer that no source supports, in the arms with retrieval; unset: what the platform does."""
     context_needed: float | None = Field(None, ge=0, le=1)
-    """Share of the words of question and answer that a short answer must have around it; unset: the platform's."""
+    """How much of question and answer a short answer must have around it; unset: the platform's."""
+    context_by: ContextBy | None = None
+    """What says how much that is: the words that they share, or the meaning too; unset: the platform's."""
     schema_arm: bool = True
     """Also measure retrieval with JSON-schema decoding and no fine-tuning: the cheaper way to a form."""
     max_tokens: int = Field(128, ge=1)

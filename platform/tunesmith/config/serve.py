@@ -12,9 +12,11 @@ from tunesmith.config.ingest import ChunkConfig
 from tunesmith.config.strict import StrictModel
 
 CONTEXT_NEEDED = 0.4
-"""Share of the words of question and answer, by weight and nearness, that a short answer has around it by default."""
+"""How much of question and answer a short answer has around it by default: a share of their words, by weight."""
 Unsupported = Literal["keep", "withhold"]
 """What becomes of an answer that no source supports."""
+ContextBy = Literal["words", "meaning"]
+"""What says how much of the question stands around a short answer."""
 
 
 class RetrievalConfig(StrictModel):
@@ -28,8 +30,12 @@ class RetrievalConfig(StrictModel):
     """An answer that no source supports: `keep` passes it on, marked as unsupported; `withhold` says in its place that
     the documents do not say, and streams nothing of an answer before all of it is checked."""
     context_needed: float = Field(CONTEXT_NEEDED, ge=0, le=1)
-    """Share of the words of question and answer that must stand around a short answer, or it counts as unsupported.
-    More turns down answers to other questions, and right ones in other words: `tunesmith evaluate` measures both."""
+    """How much of question and answer must stand around a short answer, or it counts as unsupported. More turns down
+    answers to other questions, and right ones in other words: `tunesmith evaluate` measures both."""
+    context_by: ContextBy = "words"
+    """What says how much that is: `words`, the share that the sentence and what is near it hold; `meaning`, the mean of
+    that share and of how close question and sentence are to the embedder. It tells near misses better, and asks the
+    embedder once more for each source that could support the answer."""
 
 
 class EngineConfig(StrictModel):

@@ -179,7 +179,7 @@ def _request(sample: Sample, arm: Arm, config: EvaluateConfig) -> dict[str, Any]
         # Always said: without the field an alias answers from the stores that it binds, with [] from none.
         "extra_body": {"vector_stores": list(arm.stores)},
     }
-    checked = config.model_dump(include={"unsupported", "context_needed"}, exclude_none=True)
+    checked = config.model_dump(include={"unsupported", "context_needed", "context_by"}, exclude_none=True)
     if arm.retrieves and checked:
         request["extra_body"]["retrieval"] = checked
     if arm.schema:

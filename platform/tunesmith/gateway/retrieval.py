@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from tunesmith.config.serve import Unsupported
+from tunesmith.config.serve import ContextBy, Unsupported
 from tunesmith.config.strict import StrictModel
 from tunesmith.errors import ConfigError
 from tunesmith.stores.attribute_filter import parse_filter
@@ -27,7 +27,9 @@ class RetrievalOptions(StrictModel):
     unsupported: Unsupported | None = None
     """What becomes of an answer that no source supports; unset: what the platform does."""
     context_needed: float | None = Field(None, ge=0, le=1)
-    """Share of the words of question and answer that a short answer must have around it; unset: the platform's."""
+    """How much of question and answer a short answer must have around it; unset: the platform's."""
+    context_by: ContextBy | None = None
+    """What says how much that is: the words that they share, or the meaning too; unset: the platform's."""
 
 
 class RankingOptions(StrictModel):

@@ -13,6 +13,7 @@ from tunesmith.config.serve import CONTEXT_NEEDED
 from tunesmith.rag.claims import split_claims
 from tunesmith.rag.forms import parse_answer
 from tunesmith.rag.marks import NamedClaim, remove_attribution
+from tunesmith.rag.meaning import Meaning
 from tunesmith.rag.support import Claim, SourceText, Support, Weights, find_support
 from tunesmith.records import Answer, CheckedSentence, Citation, CitationStatus, Source
 
@@ -24,7 +25,12 @@ Two sources may hold the same value for different things; the one that is about 
 
 
 def check_answer(
-    text: str, sources: Sequence[Source], *, question: str, context_needed: float = CONTEXT_NEEDED
+    text: str,
+    sources: Sequence[Source],
+    *,
+    question: str,
+    context_needed: float = CONTEXT_NEEDED,
+    meaning: Meaning | None = None,
 ) -> Answer:
     """Check what the model said against what it was shown.
 
@@ -32,14 +38,18 @@ def check_answer(
         text: the engine's decoded tokens, in either form.
         sources: the numbered sources of the prompt.
         question: the question asked.
-        context_needed: share of the words of question and answer that a short answer must have around it.
+        context_needed: how much of question and answer a short answer must have around it, 0 to 1.
+        meaning: compares the question with sentences; without it shared words alone say how much that is.
 
     Returns:
         The answer with its sentences, each with the citations that hold; offsets count characters of the
         document, so that `document.text[citation.start:citation.end] == citation.text`.
+
+    Raises:
+        UnavailableError: the embedder of `meaning` does not answer.
     """
     parsed = parse_answer(text)
-    check = _Check(tuple(sources), question, context_needed)
+    check = _Check(tuple(sources), question, context_needed, meaning)
     claims = split_claims(text, parsed)
     sentences = tuple(check.sentence(claim, alone=len(claims) == 1) for claim in claims)
     return Answer(text, parsed.abstained, sentences, tuple(sources))
@@ -48,9 +58,12 @@ def check_answer(
 class _Check:
     """The sources of one question, taken apart once for all claims."""
 
-    def __init__(self, sources: tuple[Source, ...], question: str, context_needed: float) -> None:
+    def __init__(
+        self, sources: tuple[Source, ...], question: str, context_needed: float, meaning: Meaning | None
+    ) -> None:
         self._question = question
         self._context_needed = context_needed
+        self._meaning = meaning
         self._texts = {source: SourceText.read(source) for source in sources}
         self._weights = Weights.over(tuple(self._texts.values()))
 
@@ -75,7 +88,9 @@ class _Check:
 
     def _supports(self, claim: Claim) -> dict[Source, Support]:
         found = {
-            source: find_support(claim, text, self._weights, context_needed=self._context_needed)
+            source: find_support(
+                claim, text, self._weights, context_needed=self._context_needed, meaning=self._meaning
+            )
             for source, text in self._texts.items()
         }
         return {source: support for source, support in found.items() if support}

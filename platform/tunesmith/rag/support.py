@@ -1,12 +1,13 @@
-"""Does a source support a claim? Decided from the two texts alone: no model, the same every time.
+"""Does a source support a claim? Decided from the two texts alone, the same every time.
 
 A short answer is supported by one sentence of a source, a longer claim by up to three neighbouring ones, when
 
 1. every number, time, date and code of the claim stands in it, each with the same unit,
 2. nearly all of the claim's words do, weighted by how rare they are among the sources,
 3. neither denies a word that the other asserts (see `negation.py`), and
-4. for a short answer, which says little by itself, enough of the question's words stand in it or close by; and it
-   can be what the question asks for (see `asked.py`).
+4. for a short answer, which says little by itself, enough of the question's words stand in it or close by, or it is
+   close enough to the question in meaning where that is asked too (see `meaning.py`); and the answer can be what the
+   question asks for (see `asked.py`).
 
 On SQuAD (docs/rag.md) 96% of right answers are supported by their own paragraph, 0.2% by another paragraph of
 the same article that does not hold them.
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 
 from tunesmith.config.serve import CONTEXT_NEEDED
 from tunesmith.rag.asked import can_answer
+from tunesmith.rag.meaning import Meaning
 from tunesmith.rag.negation import Statement
 from tunesmith.rag.numerals import CURRENCIES, MONTHS, UNIT_NAMES
 from tunesmith.rag.sentences import Span, split_sentences
@@ -215,7 +217,12 @@ class Weights:
 
 
 def find_support(
-    claim: Claim, source: SourceText, weights: Weights, *, context_needed: float = CONTEXT_NEEDED
+    claim: Claim,
+    source: SourceText,
+    weights: Weights,
+    *,
+    context_needed: float = CONTEXT_NEEDED,
+    meaning: Meaning | None = None,
 ) -> Support | None:
     """Find the stretch of a source that supports a claim best.
 
@@ -223,41 +230,60 @@ def find_support(
         claim: what is to be supported.
         source: the source.
         weights: term weights over all sources.
-        context_needed: share of the words of question and claim that a short answer must have around it.
+        context_needed: how much of question and claim a short answer must have around it, 0 to 1.
+        meaning: compares the question with sentences; without it the shared words alone say how much that is.
 
     Returns:
         The stretch: the shortest that does, then the best, then the first; None if none does.
+
+    Raises:
+        UnavailableError: the embedder of `meaning` does not answer.
     """
     if (not claim.terms and claim.says_no is None) or claim.is_something_else:
         return None
     for length in range(1, (1 if claim.is_short else MAX_SENTENCES) + 1):
-        best: Support | None = None
-        for first in range(len(source.sentences) - length + 1):
-            score = _score(claim, source, weights, first, first + length, context_needed)
-            if score is not None and (best is None or score > best.score):
-                spans = source.sentences[first : first + length]
-                best = Support(spans[0].start, spans[-1].end, score)
-        if best:
-            return best
+        scores = {
+            first: words
+            for first in range(len(source.sentences) - length + 1)
+            if (words := _words_held(claim, source, weights, first, first + length)) >= WORDS_NEEDED
+        }
+        if claim.is_short:
+            near = _context(claim, source, weights, tuple(scores), meaning)
+            scores = {
+                first: (words + near[first]) / 2
+                for first, words in scores.items()
+                if near[first] >= context_needed
+            }
+        if scores:
+            best = max(scores, key=lambda first: (scores[first], -first))
+            spans = source.sentences[best : best + length]
+            return Support(spans[0].start, spans[-1].end, scores[best])
     return None
 
 
-def _score(
-    claim: Claim, source: SourceText, weights: Weights, first: int, last: int, context_needed: float
-) -> float | None:
+def _words_held(claim: Claim, source: SourceText, weights: Weights, first: int, last: int) -> float:
+    """Share of the claim's words that a stretch holds; 0 where it lacks a number of it, or contradicts it."""
     stretch = [term for terms in source.terms[first:last] for term in terms]
-    if not all(
-        _is_held(claim.terms, index, stretch) for index, term in enumerate(claim.terms) if term.is_exact
-    ):
-        return None
+    exact = (index for index, term in enumerate(claim.terms) if term.is_exact)
+    if not all(_is_held(claim.terms, index, stretch) for index in exact):
+        return 0.0
     held = frozenset().union(*source.keys[first:last])
     words = _share(claim.question if claim.is_bare else claim.content, held, weights)
     if words < WORDS_NEEDED or _contradicts(claim, source.statements[first:last]):
-        return None
-    if not claim.is_short:
-        return words
-    near = _nearness(claim.question | claim.content, source, weights, first, last)
-    return (words + near) / 2 if near >= context_needed else None
+        return 0.0
+    return words
+
+
+def _context(
+    claim: Claim, source: SourceText, weights: Weights, places: Sequence[int], meaning: Meaning | None
+) -> dict[int, float]:
+    """How much of question and claim stands in or around each of these sentences, in words and in meaning."""
+    wanted = claim.question | claim.content
+    near = {place: _nearness(wanted, source, weights, place) for place in places}
+    if meaning is None:
+        return near
+    close = meaning.closeness([source.sentences[place].text for place in places])
+    return {place: (near[place] + cosine) / 2 for place, cosine in zip(places, close, strict=True)}
 
 
 def _share(keys: frozenset[str], held: frozenset[str], weights: Weights) -> float:
@@ -266,9 +292,9 @@ def _share(keys: frozenset[str], held: frozenset[str], weights: Weights) -> floa
     return math.fsum(weights.of(key) for key in wanted if key in held) / total if total else 0.0
 
 
-def _nearness(keys: frozenset[str], source: SourceText, weights: Weights, first: int, last: int) -> float:
-    inside = frozenset().union(*source.keys[first:last])
-    around = source.title.union(*source.keys[max(0, first - 1) : last + 1])
+def _nearness(keys: frozenset[str], source: SourceText, weights: Weights, place: int) -> float:
+    inside = source.keys[place]
+    around = source.title.union(*source.keys[max(0, place - 1) : place + 2])
     places = ((inside, 1.0), (around, _NEAR), (source.everything, _SAME_SOURCE))
     wanted = sorted(keys)
     total = math.fsum(weights.of(key) for key in wanted)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tunesmith.config.serve import RetrievalConfig, Unsupported
+from tunesmith.config.serve import ContextBy, RetrievalConfig, Unsupported
 from tunesmith.errors import ConfigError
 from tunesmith.rag.prompt import build_messages
 from tunesmith.records import Message, Source
@@ -64,7 +64,9 @@ class RetrievalOverride(BaseModel):
     unsupported: Unsupported | None = None
     """What becomes of an answer that no source supports; unset: what the platform does."""
     context_needed: float | None = Field(None, ge=0, le=1)
-    """Share of the words of question and answer that a short answer must have around it; unset: the platform's."""
+    """How much of question and answer a short answer must have around it; unset: the platform's."""
+    context_by: ContextBy | None = None
+    """What says how much that is: the words that they share, or the meaning too; unset: the platform's."""
 
 
 class AnswerRequest(BaseModel):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Protocol
 
 from tunesmith.config.serve import RetrievalConfig
 from tunesmith.engines.protocols import QueryEmbedder
+from tunesmith.errors import PlatformError
 from tunesmith.rag.cite import check_answer
+from tunesmith.rag.meaning import Meaning
 from tunesmith.rag.retrieve import retrieve
 from tunesmith.rag.withhold import withhold_unsupported
 from tunesmith.records import Answer, Source
@@ -21,6 +25,8 @@ from tunesmith.serve.event_stream import DONE
 from tunesmith.serve.grounding import sources_json, to_extension
 from tunesmith.stores.vectors import VectorStore
 from tunesmith.telemetry.traces import Attributes, NoTracer, Span, Tracer
+
+LOG = logging.getLogger(__name__)
 
 
 class Generator(Protocol):
@@ -95,7 +101,7 @@ class Answerer:
                 completion = await anext(pieces)
             assert isinstance(completion, dict)
             message = completion["choices"][0]["message"]
-            answer = self._check(
+            answer = await self._check(
                 run, message["content"] or "", sources, calls=bool(message.get("tool_calls"))
             )
             return {**_saying(completion, answer), "tunesmith": run.extension(answer)}
@@ -128,22 +134,34 @@ class Answerer:
                     if event != DONE and not said.holds_back(event):
                         yield said.announced(event)
             if said.has_ended:
-                answer = self._check(run, said.text, sources, calls=said.calls)
+                answer = await self._check(run, said.text, sources, calls=said.calls)
                 for event in said.ending(answer, run.extension(answer)):
                     yield event
         yield DONE
 
-    def _check(self, run: _Run, text: str, sources: tuple[Source, ...], *, calls: bool) -> Answer:
+    async def _check(self, run: _Run, text: str, sources: tuple[Source, ...], *, calls: bool) -> Answer:
         run.lap("generate")
         limits = run.request.limits(self._retrieval)
-        answer = check_answer(
-            text, sources, question=run.request.question, context_needed=limits.context_needed
-        )
+        # Beside the loop: it may wait for the embedder.
+        answer = await asyncio.to_thread(self._checked, text, sources, run.request.question, limits)
         # Words beside a call of a tool are no answer yet.
         if limits.unsupported == "withhold" and not calls:
             answer = withhold_unsupported(answer)
         run.lap("cite")
         return answer
+
+    def _checked(
+        self, text: str, sources: tuple[Source, ...], question: str, limits: RetrievalConfig
+    ) -> Answer:
+        check = partial(check_answer, text, sources, question=question, context_needed=limits.context_needed)
+        if limits.context_by == "words":
+            return check()
+        try:
+            return check(meaning=Meaning(self._embedder, question))
+        except PlatformError as error:
+            # The answer is made: better checked by its words than lost.
+            LOG.warning("An answer was checked by its words alone: %s", error.message)
+            return check()
 
     def _withholds(self, request: AnswerRequest) -> bool:
         return request.limits(self._retrieval).unsupported == "withhold"

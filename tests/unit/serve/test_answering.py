@@ -292,6 +292,33 @@ async def test_a_platform_may_withhold_by_default_and_a_request_keep(
     assert kept["choices"][0]["message"]["content"] == "28 days [1]"
 
 
+class Distant(HashingEmbedder):
+    """An embedder to which no two texts are close; it can go away after the question."""
+
+    def __init__(self, *, stays: bool) -> None:
+        super().__init__()
+        self._stays = stays
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        if len(texts) > 1 and not self._stays:
+            raise UnavailableError("The embedder does not answer.")
+        return [[float(index == place) for index in range(len(texts))] for place in range(len(texts))]
+
+
+@pytest.mark.parametrize(("stays", "supported"), [(True, False), (False, True)])
+async def test_by_meaning_a_sentence_is_compared_too_and_by_words_where_the_embedder_has_gone(
+    engine: ScriptedEngine, vectors: TwoChunks, stays: bool, supported: bool
+) -> None:
+    answerer = Answerer(
+        embedder=Distant(stays=stays), vectors=vectors, engine=engine, retrieval=RetrievalConfig()
+    )
+    by_meaning = {"context_by": "meaning", "context_needed": 0.6}
+    answer = await answerer.complete(AnswerRequest.model_validate(_body(retrieval=by_meaning)))
+    assert [sentence["supported"] for sentence in answer["tunesmith"]["sentences"]] == [supported]
+    by_words = await answerer.complete(AnswerRequest.model_validate(_body(retrieval={"context_needed": 0.6})))
+    assert [sentence["supported"] for sentence in by_words["tunesmith"]["sentences"]] == [True]
+
+
 @pytest.mark.parametrize(("words", "said"), [("27 days [1]", "27 days [1]"), ("28 days [1]", "")])
 async def test_a_stream_says_nothing_before_the_whole_answer_is_checked(
     client: httpx.AsyncClient, engine: ScriptedEngine, words: str, said: str
