@@ -10,6 +10,10 @@ Around them are a real Postgres, an API server that behaves, and what the operat
 from __future__ import annotations
 
 import base64
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,6 +40,16 @@ pytestmark = [
     ),
 ]
 LINE = '{"messages": [{"role": "user", "content": "Colour?"}, {"role": "assistant", "content": "blue"}]}\n'
+RECIPE = """
+verb: train
+name: lamp
+model: tiny-reader
+data: {type: chat, path: sub/examples.jsonl}
+max_steps: 2
+sequence_length: 64
+packing: false
+resources: {num_workers: 2}
+"""
 USER = 10001
 
 
@@ -162,6 +176,7 @@ def _is_confined(pod: RunningPod) -> None:
         Path(f"/proc/{process.pid}/root/opt/x").touch()
 
 
+@pytest.mark.slow
 def test_a_job_is_trained_in_the_pods_of_its_ray_job(release: Release) -> None:
     job = _submit(release)
     made = _until(
@@ -181,6 +196,65 @@ def test_a_job_is_trained_in_the_pods_of_its_ray_job(release: Release) -> None:
     assert adapter.stat().st_uid == USER
     for pod in (head, worker):
         pod.kill()
+
+
+def test_what_ray_job_submit_sends_is_trained_in_the_pods_of_its_ray_job(
+    release: Release, tmp_path: Path
+) -> None:
+    """The plain Ray CLI against the release's address: its folder, its command, its log and its exit status."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "examples.jsonl").write_text(LINE * 32)
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    environment = {
+        **os.environ,
+        "RAY_JOB_HEADERS": json.dumps({"Authorization": f"Bearer {find_secret(release.server)}"}),
+    }
+    environment.pop("RAY_ADDRESS", None)
+    submit = [str(Path(sys.executable).parent / "ray"), "job", "submit", "--working-dir", str(tmp_path)]
+    submit += ["--address", f"http://{release.gateway.address}:8000", "--submission-id", "lamp"]
+    words = [*submit, "--", "tunesmith", "train", "recipe.yaml"]
+    client = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        made = _until(lambda: _submitted(release), release.gateway, release.controller)
+        name = made["metadata"]["name"]
+        pods = RayJobPods(release.node, made)
+        head, worker = _cluster(pods)
+        submitter = pods.submitter()
+        _report(release, name, submitter, "RUNNING", stage="Running")
+        assert submitter.wait(seconds=400) == 0, submitter.log + head.log + worker.log
+        _report(release, name, submitter, "SUCCEEDED", stage="Complete")
+        said, _ = client.communicate(timeout=60)
+    finally:
+        client.kill()
+    told = said.decode()
+    assert client.returncode == 0, told
+    assert "ft:tiny-reader:default:lamp" in told
+    folder = release.node.claim("tunesmith-objects") / "projects" / "default" / "submissions"
+    (adapter,) = folder.glob("*/home/objects/projects/default/**/adapter_model.safetensors")
+    assert adapter.stat().st_uid == USER
+    for pod in (head, worker):
+        pod.kill()
+
+
+def _submitted(release: Release) -> dict[str, Any] | None:
+    found = [job for job in release.server.all("RayJob") if job["metadata"]["name"].startswith("submitted-")]
+    return found[0] if found else None
+
+
+def _report(release: Release, name: str, submitter: RunningPod, said: str, *, stage: str) -> None:
+    """What the operator writes into the RayJob's status, and the kubelet serves of the submitter's log."""
+    labels = {"batch.kubernetes.io/job-name": name}
+    metadata = {"name": f"{name}-s", "namespace": "tunesmith", "labels": labels}
+    release.server.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": metadata,
+            "spec": {"containers": [{"name": "ray-job-submitter"}]},
+        }
+    )
+    release.server.logs["tunesmith", f"{name}-s"] = submitter.log
+    release.server.set_status("RayJob", name, {"jobDeploymentStatus": stage, "jobStatus": said})
 
 
 @pytest.mark.slow

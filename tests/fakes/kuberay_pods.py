@@ -3,6 +3,7 @@ submitted, and how a Serve config is."""
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -101,13 +102,21 @@ class RayJobPods(RayPods):
         at = f"--address http://{self.service}:{DASHBOARD}"
         known = f"ray job status {at} {spec['jobId']} >/dev/null 2>&1"
         follow = f"ray job logs {at} --follow {spec['jobId']}"
-        submit = f"ray job submit {at} --submission-id {spec['jobId']} -- {spec['entrypoint']}"
+        submit = f"ray job submit {at} {self._runtime_env()} --submission-id {spec['jobId']} -- {spec['entrypoint']}"
         words = ["/bin/bash", "-ce", "--", f"if {known} ; then {follow} ; else {submit} ; fi"]
         told = {
             "RAY_DASHBOARD_ADDRESS": f"{self.service}:{DASHBOARD}",
             "RAY_JOB_SUBMISSION_ID": spec["jobId"],
         }
         return self.start("submitter", spec["submitterPodTemplate"], words, told)
+
+    def _runtime_env(self) -> str:
+        """As JSON in double quotes, in which the shell still reads dollars and backticks."""
+        if "runtimeEnvYAML" not in self.owner["spec"]:
+            return ""
+        text = json.dumps(yaml.safe_load(self.owner["spec"]["runtimeEnvYAML"]))
+        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+        return f'--runtime-env-json "{quoted}"'
 
 
 class RayServicePods(RayPods):

@@ -24,13 +24,15 @@ CASES = {case.victim: case for case in draw_cases(len(VICTIMS), SEED)}
 
 
 @pytest.mark.flow
-@pytest.mark.parametrize("victim", [pytest.param("runner", marks=pytest.mark.slow), "ray head"])
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["runner", "ray head"])
 def test_a_kill_loses_doubles_and_halts_nothing(mortal: LivePlatform, victim: Victim) -> None:
     ended = run_case(mortal, CASES[victim])
     assert "was gone" not in ended.hit
 
 
 @pytest.mark.flow
+@pytest.mark.slow
 def test_where_there_are_two_gateways_and_two_controllers_the_other_one_goes_on(mortal: LivePlatform) -> None:
     chance = random.Random(SEED)
     with second_gateway(mortal) as other, second_controller(mortal) as second:

@@ -19,7 +19,7 @@ from tunesmith.records import Message, Preference
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.registry import Registry
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 STEPS = 60
 BETA = 0.1
@@ -75,7 +75,6 @@ def test_a_killed_worker_goes_on_and_the_margin_rises(base: Path, tmp_path: Path
     _assert_prefers(base, tmp_path, curve[-1], kind="adapter")
 
 
-@pytest.mark.slow
 def test_a_whole_model_is_compared_with_what_it_was(base: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     recipe = _recipe(tmp_path, base, method={"type": "full"}, learning_rate=1e-3, max_steps=12)

@@ -1,4 +1,4 @@
-"""The controller of a release: jobs as RayJobs, served bases as RayServices. It starts no process of its own.
+"""The controller of a release: jobs and submissions as RayJobs, served bases as RayServices. It starts no process.
 
 Several may run: jobs are held one by one in the database, and what is applied is the same whoever applies it.
 """
@@ -23,8 +23,10 @@ from tunesmith.controller.jobs import JobController
 from tunesmith.controller.proving import ProvingEngines
 from tunesmith.controller.publisher import RegistryPublisher
 from tunesmith.controller.services import ServedBases
+from tunesmith.controller.submissions import SubmissionController
 from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.runners.kubernetes import KubernetesRunner
+from tunesmith.jobs.submissions import SubmissionStore
 from tunesmith.kubernetes.client import KubernetesClient
 from tunesmith.kubernetes.ray_service import serve_url
 from tunesmith.kubernetes.templates import ClusterTemplates, read_templates
@@ -75,6 +77,14 @@ class ClusterController:
             asker=BatchAsker(settings.gateway_url, parallel=settings.config.batches.parallel),
             config=settings.config.batches,
         )
+        self._submissions = SubmissionController(
+            client,
+            SubmissionStore(database),
+            objects,
+            folder=settings.home.objects,
+            templates=templates,
+            release=settings.release,
+        )
         self._jobs = JobController(
             database,
             objects,
@@ -102,6 +112,7 @@ class ClusterController:
         loops = [
             Loop("jobs", self._drive_jobs, stop),
             Loop("batches", self._batches.run, stop),
+            Loop("submissions", self._submissions.run, stop),
             Loop("served bases", self.bases.run, stop),
             Loop("housekeeping", self._housekeeper.run, stop),
         ]

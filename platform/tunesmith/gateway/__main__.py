@@ -18,6 +18,7 @@ from tunesmith.gateway.metrics import Metrics
 from tunesmith.gateway.ray_api.dashboard import RayDashboard
 from tunesmith.gateway.replicas import Replicas
 from tunesmith.gateway.upstream import Upstream
+from tunesmith.jobs.submissions import SubmissionStore
 from tunesmith.kubernetes.ray_service import serve_url
 from tunesmith.serve.applications import engine_knobs, engine_name
 from tunesmith.stores.bases import BaseStates
@@ -128,6 +129,7 @@ def _run_in_cluster() -> int:
         tracer=tracer,
         limits=Limits(**config.limits.model_dump()),
         prices=config.prices,
+        submissions=SubmissionStore(database),
         metrics=metrics,
     )
     # Whoever may call the API, an ingress or every pod of the cluster, need not see projects and their use.

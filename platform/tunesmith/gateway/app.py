@@ -40,11 +40,13 @@ from tunesmith.gateway.organisation.users import member_routes, user_routes
 from tunesmith.gateway.patience import PatienceMiddleware
 from tunesmith.gateway.ray_api.dashboard import RayDashboard
 from tunesmith.gateway.ray_api.jobs import ray_job_routes
+from tunesmith.gateway.ray_api.submissions import submission_routes
 from tunesmith.gateway.responses.routes import response_routes
 from tunesmith.gateway.trace import TraceMiddleware
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.gateway.vector_stores.files import file_batch_routes, vector_store_file_routes
 from tunesmith.gateway.vector_stores.routes import vector_store_routes
+from tunesmith.jobs.submissions import SubmissionStore
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileStore
 from tunesmith.stores.keys import KeyStore
@@ -68,6 +70,7 @@ def build_app(
     load: LoadConfig | None = None,
     draining: Draining | None = None,
     ray: RayDashboard | None = None,
+    submissions: SubmissionStore | None = None,
     tracer: Tracer | None = None,
     limits: Limits | None = None,
     prices: PricesConfig | None = None,
@@ -88,7 +91,8 @@ def build_app(
         engine: what the engine of a base is started with; a job must fit it.
         load: how long a client may be silent.
         draining: set by the server when it ends.
-        ray: where jobs are submitted to, if they can be; closed with the app.
+        ray: the dashboard that `ray job submit` reaches, on one machine; closed with the app.
+        submissions: keeps what it sends, in a release.
         tracer: makes spans; closed with the app.
         limits: of projects for which nothing else was said.
         prices: what is reported as spent.
@@ -114,6 +118,19 @@ def build_app(
         others=others,
         stand_ins=dict.fromkeys(jobs.stand_ins, base) if stand_ins is None else stand_ins,
     )
+    ray_api = []
+    if ray:
+        ray_api = [ray_job_routes(administers=administers, dashboard=ray, audit=Auditor(database))]
+    elif submissions:
+        ray_api = [
+            submission_routes(
+                administers=administers,
+                submissions=submissions,
+                objects=objects,
+                jobs=jobs,
+                audit=Auditor(database),
+            )
+        ]
     # No /docs and no /openapi.json for everybody: /v1/openapi.json needs a key.
     app = FastAPI(title="Tunesmith", openapi_url=None, lifespan=_closing(upstream, ray, meter, tracer))
     for router in (
@@ -167,7 +184,7 @@ def build_app(
         report_routes(authenticate=authenticate, database=database),
         cost_routes(authenticate=authenticate, database=database, prices=prices or PricesConfig()),
         openapi_routes(authenticate=authenticate, routes=lambda: app.routes),
-        *([ray_job_routes(administers=administers, dashboard=ray, audit=Auditor(database))] if ray else []),
+        *ray_api,
     ):
         # As they are: `include_router` would build every route a second time, to put a prefix before it.
         app.router.routes.extend(router.routes)

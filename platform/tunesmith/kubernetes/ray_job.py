@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import yaml
 
 from tunesmith.config.clusters import TrainingShape, Workspace
 from tunesmith.config.train import ResourcesConfig
@@ -46,6 +49,8 @@ class Run:
         retries: new clusters after a failure; the shape's own if None.
         objects: the folder of the volume of objects that its pods see, such as `projects/acme`; all of it if None.
             Their part of the model cache is called the same.
+        runtime_env: Ray's runtime environment of the command.
+        driver: what Ray shall reserve for the command itself: `num_cpus`, `num_gpus`, `resources`.
     """
 
     name: str
@@ -57,6 +62,8 @@ class Run:
     mount: str | None = None
     retries: int | None = None
     objects: str | None = None
+    runtime_env: Mapping[str, Any] = field(default_factory=dict)
+    driver: Mapping[str, Any] = field(default_factory=dict)
 
 
 def ray_job(run: Run, templates: ClusterTemplates, *, workspace: Workspace, release: str) -> dict[str, Any]:
@@ -102,6 +109,7 @@ def ray_job(run: Run, templates: ClusterTemplates, *, workspace: Workspace, rele
         "spec": {
             "jobId": run.name,
             "entrypoint": shlex.join(run.command),
+            **_of_the_command(run),
             "submissionMode": "K8sJobMode",
             "submitterPodTemplate": fill_pod(templates.pod(shape.submitter.template), labels, {}),
             "backoffLimit": shape.backoff_limit if run.retries is None else run.retries,
@@ -114,6 +122,17 @@ def ray_job(run: Run, templates: ClusterTemplates, *, workspace: Workspace, rele
             "rayClusterSpec": cluster,
         },
     }
+
+
+def _of_the_command(run: Run) -> dict[str, Any]:
+    """What the operator tells Ray of the command, in the fields of a RayJob."""
+    asked = {
+        "runtimeEnvYAML": yaml.safe_dump(dict(run.runtime_env)) if run.runtime_env else None,
+        "entrypointNumCpus": run.driver.get("num_cpus"),
+        "entrypointNumGpus": run.driver.get("num_gpus"),
+        "entrypointResources": json.dumps(run.driver["resources"]) if "resources" in run.driver else None,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _queue_labels(shape: TrainingShape, queue: str | None) -> dict[str, str]:

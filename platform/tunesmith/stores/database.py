@@ -497,6 +497,25 @@ class BatchPartRow(Base):
     num_errors: Mapped[int]
 
 
+class SubmissionRow(Base):
+    """A program that `ray job submit` sent to a release."""
+
+    __tablename__ = "submissions"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"), index=True)
+    entrypoint: Mapped[str]
+    runtime_env: Mapped[dict[str, Any]]
+    noted: Mapped[dict[str, Any]]
+    resources: Mapped[dict[str, Any]]
+    driver: Mapped[dict[str, Any]]
+    folder: Mapped[str]
+    wanted: Mapped[str]
+    state: Mapped[str] = mapped_column(index=True)
+    message: Mapped[str]
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
 class Database:
     """A migrated database; hands out sessions that commit at the end or roll back.
 

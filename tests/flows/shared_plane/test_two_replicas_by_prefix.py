@@ -11,7 +11,7 @@ from serving_plane import NUM_TOKENS, Plane
 
 from tunesmith.serve.prefix_key import KEY_HEADER, prefix_key
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CONVERSATIONS = 16
 TURNS = 4

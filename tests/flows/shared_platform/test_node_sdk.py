@@ -34,6 +34,7 @@ def _write_examples(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_classic_program_runs_unchanged(
     platform: LivePlatform, node_programs: Path, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from live_platform import LivePlatform
 from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(900)]
 
 QUESTION = "What is the colour of the sign?"
 TURNS = [{"role": "user", "content": QUESTION}]

@@ -24,7 +24,7 @@ from starlette.websockets import WebSocket
 
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.ray_api import dashboard as ray_dashboard
-from tunesmith.gateway.ray_api import jobs as ray_jobs
+from tunesmith.gateway.ray_api import names as ray_names
 from tunesmith.gateway.ray_api.dashboard import RayDashboard
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.stores.audit import AuditLog
@@ -241,7 +241,7 @@ def test_a_package_of_another_name_is_refused(gateway, admin, dashboard, name):
 
 
 def test_a_package_that_is_too_large_is_refused_while_it_comes(gateway, admin, dashboard, monkeypatch):
-    monkeypatch.setattr(ray_jobs, "MAX_PACKAGE_BYTES", 1000)
+    monkeypatch.setattr(ray_names, "MAX_PACKAGE_BYTES", 1000)
     url = f"{gateway}/api/packages/gcs/_ray_pkg_0123456789abcdef.zip"
     response = httpx.put(url, content=b"x" * 100_000, headers=bearer(admin))
     assert response.status_code == 413

@@ -10,45 +10,22 @@ the key of an administrator of the organisation. Its id begins with its project'
 
 from __future__ import annotations
 
-import re
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
-from tunesmith.errors import ConfigError, NotFoundError, PlatformError, TooLargeError
+from tunesmith.errors import PlatformError
 from tunesmith.gateway.auditing import Auditor
 from tunesmith.gateway.body import check_fields, read_object
 from tunesmith.gateway.errors import platform_error_body
 from tunesmith.gateway.ray_api.dashboard import RayDashboard
+from tunesmith.gateway.ray_api.names import SubmissionFields, bounded, checked_package, is_own, own_id
 from tunesmith.stores.keys import ApiKey
 
-MAX_PACKAGE_BYTES = 512 * 2**20
-"""Largest working directory that is taken; Ray's own limit."""
-_PACKAGE = re.compile(r"_ray_pkg_[0-9a-f]{8,64}\.(zip|whl)")
-_SUBMISSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
-# Of no project's id a part, so that no project's prefix begins another's.
-_SEPARATOR = "."
-
 Administers = Callable[[Any], Awaitable[ApiKey]]
-
-
-class SubmissionFields(BaseModel):
-    """What `ray job submit` sends; what is not named here goes to Ray as it is."""
-
-    model_config = ConfigDict(extra="allow")
-    entrypoint: str = Field(min_length=1, max_length=100_000)
-    """The command."""
-    submission_id: str | None = None
-    """Its name; Ray's own shape of one where it is left out."""
-    job_id: str | None = None
-    """The same, by its older name."""
-    metadata: dict[str, str] = {}
-    """What is noted with it."""
 
 
 def ray_job_routes(*, administers: Administers, dashboard: RayDashboard, audit: Auditor) -> APIRouter:
@@ -90,7 +67,7 @@ def ray_job_routes(*, administers: Administers, dashboard: RayDashboard, audit: 
 
     @router.put("/packages/gcs/{name}")
     async def upload_package(request: Request, name: str, _key: ApiKey = Depends(administers)) -> Response:  # noqa: B008
-        return _passed(await dashboard.ask("PUT", _package(name), content=_bounded(request)))
+        return _passed(await dashboard.ask("PUT", _package(name), content=bounded(request)))
 
     @router.post("/jobs/")
     async def submit_job(request: Request, key: ApiKey = Depends(administers)) -> Response:  # noqa: B008
@@ -98,8 +75,8 @@ def ray_job_routes(*, administers: Administers, dashboard: RayDashboard, audit: 
         body = {
             **(fields.model_extra or {}),
             "entrypoint": fields.entrypoint,
-            "submission_id": _new_id(key, fields.submission_id or fields.job_id),
-            "metadata": fields.metadata | {"tunesmith_project": key.project_id, "tunesmith_key": key.id},
+            "submission_id": fields.new_id(key),
+            "metadata": fields.noted(key),
         }
         return await noted(request, key, "ray.job.submitted", body["submission_id"], "/api/jobs/", json=body)
 
@@ -108,7 +85,7 @@ def ray_job_routes(*, administers: Administers, dashboard: RayDashboard, audit: 
         answer = await dashboard.ask("GET", "/api/jobs/")
         if answer.status != 200:
             return _passed(answer)
-        return JSONResponse([job for job in answer.json() if _is_own(key, job.get("submission_id"))])
+        return JSONResponse([job for job in answer.json() if is_own(key, job.get("submission_id"))])
 
     @router.get("/jobs/{job_id}")
     async def find_job(job_id: str, key: ApiKey = Depends(administers)) -> Response:  # noqa: B008
@@ -149,51 +126,8 @@ def _passed(answer: Any) -> Response:
 
 
 def _package(name: str) -> str:
-    if not _PACKAGE.fullmatch(name):
-        raise ConfigError(
-            f"'{name[:80]}' is no package as `ray job submit` names them. Send _ray_pkg_HASH.zip.",
-            param="name",
-        )
-    return f"/api/packages/gcs/{name}"
-
-
-async def _bounded(request: Request) -> AsyncIterator[bytes]:
-    taken = 0
-    async for piece in request.stream():
-        taken += len(piece)
-        if taken > MAX_PACKAGE_BYTES:
-            raise TooLargeError(
-                f"The package is larger than {MAX_PACKAGE_BYTES // 2**20} MiB. Leave data out of the working directory "
-                "(`excludes` in the runtime environment), and read it from the object store."
-            )
-        yield piece
-
-
-def _prefix(key: ApiKey) -> str:
-    return f"{key.project_id}{_SEPARATOR}"
-
-
-def _new_id(key: ApiKey, wanted: str | None) -> str:
-    name = (wanted or f"raysubmit_{secrets.token_hex(8)}").removeprefix(_prefix(key))
-    if not _SUBMISSION.fullmatch(name):
-        raise ConfigError(
-            f"submission_id='{name[:80]}' has other characters than letters, digits, _ and -, or more than 64.",
-            param="submission_id",
-            code="invalid_value",
-        )
-    return _prefix(key) + name
-
-
-def _is_own(key: ApiKey, submission_id: str | None) -> bool:
-    prefix = _prefix(key)
-    return bool(
-        submission_id
-        and submission_id.startswith(prefix)
-        and _SUBMISSION.fullmatch(submission_id.removeprefix(prefix))
-    )
+    return f"/api/packages/gcs/{checked_package(name)}"
 
 
 def _job(key: ApiKey, job_id: str) -> str:
-    if not _is_own(key, job_id):
-        raise NotFoundError(f"Job {job_id[:80]} does not exist. `ray job list` shows those of this project.")
-    return f"/api/jobs/{job_id}"
+    return f"/api/jobs/{own_id(key, job_id)}"

@@ -1,0 +1,329 @@
+"""Ray's own client against the gateway and the controller of a release, whose operator the test plays."""
+
+from __future__ import annotations
+
+import base64
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from api_server import FakeApiServer, api_server
+from in_thread import serving
+from pod_templates import template_files
+from ray.job_submission import JobSubmissionClient
+
+from tunesmith.config.serve import JobsConfig
+from tunesmith.controller.submissions import SubmissionController
+from tunesmith.gateway.app import build_app
+from tunesmith.gateway.upstream import Upstream
+from tunesmith.jobs.submissions import SubmissionStore
+from tunesmith.kubernetes.client import KubernetesClient
+from tunesmith.kubernetes.connection import connect
+from tunesmith.kubernetes.templates import parse_templates
+from tunesmith.stores.audit import AuditLog
+from tunesmith.stores.database import Database, ProjectRow
+from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.objects import ObjectStore
+from tunesmith.stores.state_file import PlatformState
+
+
+class Release:
+    """A gateway, a controller and a cluster without an operator."""
+
+    def __init__(self, folder: Path, server: FakeApiServer, database: Database, gateway: str) -> None:
+        self.server, self.database, self.gateway = server, database, gateway
+        self.volume = folder / "volume"
+        self.submissions = SubmissionStore(database)
+        self.changes: dict[str, Any] = {}
+        self.controller = SubmissionController(
+            KubernetesClient(connect(kubeconfig=str(server.kubeconfig(folder)))),
+            self.submissions,
+            ObjectStore(f"file://{folder}/objects"),
+            folder=self.volume,
+            templates=lambda: parse_templates(template_files(**self.changes), where="test"),
+            release="ts",
+        )
+
+    def client(self, project: str = "default") -> JobSubmissionClient:
+        key = KeyStore(self.database).create(project, "chief", role="administer", of_organisation=True)
+        return JobSubmissionClient(self.gateway, headers={"Authorization": f"Bearer {key}"})
+
+    def job(self) -> dict[str, Any]:
+        (job,) = self.server.all("RayJob")
+        return job
+
+    def says(self, printed: str = "", **status: str) -> None:
+        """Play the operator: a submitter's pod that has printed something, and a status."""
+        name = self.job()["metadata"]["name"]
+        self.server.put(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "name": f"{name}-s",
+                    "namespace": "tunesmith",
+                    "labels": {"batch.kubernetes.io/job-name": name},
+                },
+                "spec": {"containers": [{"name": "ray-job-submitter"}]},
+            }
+        )
+        self.server.logs["tunesmith", f"{name}-s"] = printed
+        self.server.set_status("RayJob", name, status)
+        self.controller.tick()
+
+
+@pytest.fixture
+def release(tmp_path: Path, database: Database) -> Iterator[Release]:
+    app = build_app(
+        database=database,
+        objects=ObjectStore(f"file://{tmp_path}/objects"),
+        upstream=Upstream("http://127.0.0.1:9"),
+        base="tiny-reader",
+        embedder="mini",
+        readiness=lambda: PlatformState("ts", 0, ()),
+        jobs=JobsConfig(max_workers=4),
+        submissions=SubmissionStore(database),
+    )
+    with api_server() as server, serving(app) as gateway:
+        yield Release(tmp_path, server, database, gateway)
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    folder = tmp_path / "program"
+    (folder / "package").mkdir(parents=True)
+    (folder / "package" / "job.py").write_text("print('hello')")
+    return folder
+
+
+RUNNING = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+SUCCEEDED = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED", "message": "Job finished."}
+
+
+async def test_what_rays_client_sends_becomes_a_ray_job_and_is_followed_to_its_end(
+    release: Release, program: Path
+) -> None:
+    client = release.client()
+    entrypoint = """awk '{print "$1"}' < "a b" && python -m package.job"""
+    job_id = client.submit_job(
+        entrypoint=entrypoint,
+        runtime_env={"working_dir": str(program), "env_vars": {"COLOUR": "blue"}, "excludes": ["*.csv"]},
+        metadata={"num_workers": "3"},
+    )
+    assert client.get_job_status(job_id) == "PENDING"
+    release.controller.tick()
+    release.controller.tick()
+    job = release.job()
+    spec, runtime_env = job["spec"], yaml.safe_load(job["spec"]["runtimeEnvYAML"])
+    assert spec["entrypoint"] == "python -m tunesmith.jobs.submitted"
+    assert spec["backoffLimit"] == 0
+    told = runtime_env["env_vars"]
+    assert base64.b64decode(told["TUNESMITH_ENTRYPOINT"]).decode() == entrypoint
+    assert told["COLOUR"] == "blue"
+    assert "excludes" not in runtime_env
+    package = Path(runtime_env["working_dir"].removeprefix("file://"))
+    for place in (package, Path(told["TUNESMITH_HOME"])):
+        assert place.is_relative_to(release.volume / "projects" / "default" / "submissions")
+    assert sorted(zipfile.ZipFile(package).namelist()) == [".tunesmith", "package/job.py"], (
+        "Ray would unpack a lone folder as if it were the whole"
+    )
+    (group,) = [group for group in spec["rayClusterSpec"]["workerGroupSpecs"] if group["replicas"]]
+    (mount,) = group["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert mount["subPath"] == "projects/default"
+
+    release.says("first\nhal", **RUNNING)
+    info = client.get_job_info(job_id)
+    assert (info.status, info.metadata["num_workers"], info.end_time) == ("RUNNING", "3", None)
+    assert client.get_job_logs(job_id) == "first\n", "whole lines alone, while more may come"
+    lines = client.tail_job_logs(job_id)
+    assert await anext(lines) == "first\n"
+    release.says("first\nhalf a line\nlast", **SUCCEEDED)
+    assert "".join([line async for line in lines]) == "half a line\nlast"
+    info = client.get_job_info(job_id)
+    assert (info.status, info.message) == ("SUCCEEDED", "Job finished.")
+    assert info.end_time >= info.start_time
+    assert client.get_job_logs(job_id) == "first\nhalf a line\nlast"
+    assert not package.exists()
+
+
+def test_why_it_waits_is_its_message(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    release.controller.tick()
+    release.says(jobDeploymentStatus="ValidationFailed", message="jobId is taken")
+    info = client.get_job_info(job_id)
+    assert (info.status, info.message) == ("FAILED", "KubeRay gave it up: jobId is taken.")
+
+
+@pytest.mark.parametrize(("waits", "wanted"), [(True, 0), (False, 0)])
+def test_a_stop_takes_the_ray_job_away(release: Release, waits: bool, wanted: int) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="sleep 1000")
+    if not waits:
+        release.controller.tick()
+        release.says("so far\n", **RUNNING)
+    assert client.stop_job(job_id)
+    release.controller.tick()
+    release.controller.tick()
+    assert client.get_job_status(job_id) == "STOPPED"
+    assert len(release.server.all("RayJob")) == wanted
+    assert client.get_job_logs(job_id) == ("" if waits else "so far\n")
+    assert not client.stop_job(job_id), "there is nothing left to stop"
+
+
+def test_a_stop_while_the_ray_job_is_made_is_not_lost(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="sleep 1000")
+    described = SubmissionController._described
+
+    def stopped_meanwhile(controller: SubmissionController, submission: Any) -> Any:
+        release.submissions.want(submission.id, "stopped")
+        release.submissions.observe(submission.id, "STOPPED", "by another controller")
+        return described(controller, submission)
+
+    monkeypatch.setattr(SubmissionController, "_described", stopped_meanwhile)
+    release.controller.tick()
+    assert release.server.all("RayJob") == []
+    assert client.get_job_status(job_id) == "STOPPED"
+
+
+def test_what_has_ended_can_be_deleted_and_its_name_taken_again(release: Release, program: Path) -> None:
+    client = release.client()
+    job_id = client.submit_job(
+        entrypoint="true", submission_id="nightly", runtime_env={"working_dir": str(program)}
+    )
+    with pytest.raises(RuntimeError, match="exists"):
+        client.submit_job(entrypoint="true", submission_id="nightly")
+    release.controller.tick()
+    with pytest.raises(RuntimeError, match="Stop it first"):
+        client.delete_job(job_id)
+    release.says("done\n", **SUCCEEDED)
+    assert client.delete_job(job_id)
+    assert client.list_jobs() == []
+    release.controller.tick()
+    release.controller.tick()
+    assert release.server.all("RayJob") == []
+    assert [path.name for path in release.volume.glob("projects/default/submissions/*")] == []
+    assert client.submit_job(entrypoint="true", submission_id="nightly") == job_id
+
+
+def test_a_ray_job_that_somebody_deleted_has_failed(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    release.controller.tick()
+    release.says("so far\n", **RUNNING)
+    release.server.remove("RayJob", release.job()["metadata"]["name"])
+    release.controller.tick()
+    assert client.get_job_info(job_id).message == "Its RayJob was deleted by somebody else."
+    assert client.get_job_logs(job_id) == "so far\n"
+
+
+def test_a_log_that_the_kubelet_has_turned_over_is_not_lost(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    release.controller.tick()
+    release.says("one\ntwo\nthree\n", **RUNNING)
+    release.says("four\n", **RUNNING)
+    assert client.get_job_logs(job_id) == "one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"metadata": {"num_workers": "5"}}, "more than the 4 that one job may have"),
+        ({"metadata": {"num_workers": "many"}}, "num_workers"),
+        ({"metadata": {"gpus_per_worker": "-1"}}, "gpus_per_worker"),
+        ({"entrypoint_memory": 10}, "entrypoint_memory: a submission to a release cannot say that"),
+        ({"runtime_env": {"working_dir": "gcs://_ray_pkg_00ff00ff.zip"}}, "is not there. Submit again"),
+        ({"runtime_env": {"working_dir": "gcs://../../etc.zip"}}, "is no package"),
+        ({"runtime_env": {"env_vars": {"A": "${PATH}:/b"}}}, "holds a dollar or a backtick"),
+        ({"submission_id": "a/b"}, "other characters than"),
+        ({"entrypoint": ""}, "entrypoint"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_a_sentence(
+    release: Release, body: dict[str, Any], said: str
+) -> None:
+    headers = release.client()._headers
+    answer = httpx.post(f"{release.gateway}/api/jobs/", json={"entrypoint": "true", **body}, headers=headers)
+    assert answer.status_code in (400, 404)
+    assert said in answer.json()["error"]["message"]
+    release.controller.tick()
+    assert release.server.all("RayJob") == []
+
+
+def test_what_no_worker_group_holds_fails_with_the_reason(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(
+        entrypoint="true", metadata={"num_workers": "4", "gpus_per_worker": "8", "cpus_per_worker": "64"}
+    )
+    release.controller.tick()
+    info = client.get_job_info(job_id)
+    assert info.status == "FAILED"
+    assert "No worker group can hold 4 workers" in info.message
+
+
+def test_a_package_that_is_no_zip_fails_in_a_sentence(release: Release) -> None:
+    client = release.client()
+    name = "_ray_pkg_00ff00ff00ff.zip"
+    put = httpx.put(f"{release.gateway}/api/packages/gcs/{name}", content=b"no zip", headers=client._headers)
+    assert put.status_code == 200
+    job_id = client.submit_job(entrypoint="true", runtime_env={"working_dir": f"gcs://{name}"})
+    release.controller.tick()
+    assert f"{name} is no zip file" in client.get_job_info(job_id).message
+
+
+async def test_another_projects_submissions_are_invisible(release: Release) -> None:
+    with release.database.session() as session:
+        session.add(ProjectRow(id="acme", created_at=1))
+    job_id = release.client().submit_job(entrypoint="true")
+    theirs = release.client("acme")
+    assert theirs.list_jobs() == []
+    for call in (theirs.get_job_info, theirs.get_job_logs, theirs.stop_job, theirs.delete_job):
+        with pytest.raises(RuntimeError, match="does not exist"):
+            call(job_id)
+    with pytest.raises(Exception, match="404"):
+        _ = [lines async for lines in theirs.tail_job_logs(job_id)]
+
+
+def test_a_project_without_a_namespace_hears_so(release: Release) -> None:
+    release.changes = {"workspaces": [{"namespace": "acme", "project": "acme", "queue": None}]}
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    release.controller.tick()
+    assert "has no namespace to run in" in client.get_job_info(job_id).message
+
+
+def test_none_but_administrators_of_the_organisation_submit(release: Release) -> None:
+    body = {"entrypoint": "true"}
+    url = f"{release.gateway}/api/jobs/"
+    assert httpx.post(url, json=body).status_code == 401
+    key = KeyStore(release.database).create("default", "member", role="administer")
+    headers = {"Authorization": f"Bearer {key}"}
+    assert httpx.post(url, json=body, headers=headers).status_code == 403
+    assert release.submissions.of_project("default") == []
+
+
+def test_what_was_done_is_noted(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="echo secret-word")
+    client.stop_job(job_id)
+    release.controller.tick()
+    client.delete_job(job_id)
+    events = [event for event in AuditLog(release.database).list()[::-1] if event.type.startswith("ray.")]
+    assert [(event.type, event.resource_id) for event in events] == [
+        (f"ray.job.{what}", job_id) for what in ("submitted", "stopped", "deleted")
+    ]
+    assert "secret-word" not in str(events)
+
+
+def test_the_answers_are_as_rays_client_reads_them_and_the_version_is_its_own(release: Release) -> None:
+    from ray.dashboard.modules.version import CURRENT_VERSION
+
+    assert release.client().get_version() == CURRENT_VERSION
