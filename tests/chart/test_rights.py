@@ -70,7 +70,7 @@ def test_the_role_is_what_the_controller_does(
         ).items()
         for verb in verbs
         # Bases are served from the release's own namespace; the Role is one for all.
-        if namespace != "team-legal" or resource not in ("rayservices", "rayclusters")
+        if namespace != "team-legal" or resource not in ("rayservices", "rayclusters", "poddisruptionbudgets")
     }
     assert used(server) == may
 

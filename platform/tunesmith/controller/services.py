@@ -3,6 +3,7 @@
 wanted, and not there            applied; a fine-tuned whole model is wanted from the first request for it
 wanted, and different            applied: a changed knob in place, a changed pod as the upgrade strategy says
 only bounds of groups differ     its running cluster is patched: the operator would not
+served by several pods           a disruption budget keeps a drain from taking them all at once
 different pods, strategy None    deleted, and made anew when its pods are gone: no second set of GPUs is ever held
 there, and not wanted            deleted
 """
@@ -14,13 +15,17 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from tunesmith.config.clusters import WorkerGroup
 from tunesmith.config.in_cluster import ClusterSettings
+from tunesmith.config.serve import BaseConfig
 from tunesmith.controller.awake import Roster
 from tunesmith.controller.edge import going_on
 from tunesmith.errors import PlatformError
 from tunesmith.kubernetes.client import KubernetesClient, Thing
+from tunesmith.kubernetes.disruption_budget import disruption_budgets
 from tunesmith.kubernetes.group_bounds import SIZES, changed_bounds
 from tunesmith.kubernetes.names import BASE_ANNOTATION, BASE_LABEL, label_value
 from tunesmith.kubernetes.ray_service import ray_service, serving_groups
@@ -36,6 +41,20 @@ LOG = logging.getLogger("tunesmith.controller.services")
 _SECONDS_BETWEEN_LOOKS = 10.0
 _PODS = "tunesmith/pods"
 """Annotation with a hash of the cluster's spec, but for its sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A base that shall be served: its RayService, and the worker groups that it takes, the engine's first."""
+
+    service: dict[str, Any]
+    base: BaseConfig
+    groups: Sequence[WorkerGroup]
+
+    @property
+    def name(self) -> str:
+        """Of the RayService."""
+        return str(self.service["metadata"]["name"])
 
 
 class ServedBases:
@@ -95,11 +114,11 @@ class ServedBases:
         }
         templates = self._templates()
         bases = [*map(Hosted.configured, self._settings.config.served_bases), *self._tuned(there.values())]
-        wanted = {thing["metadata"]["name"]: thing for thing in map(self._describe(templates), bases)}
+        wanted = {each.name: each for each in map(self._describe(templates), bases)}
         for name in there.keys() - wanted.keys():
             LOG.info("RayService %s is not wanted any more", name)
             self._client.delete("RayService", name, namespace=self._settings.namespace)
-        self.states = [self._reconcile(thing, there.get(name), templates) for name, thing in wanted.items()]
+        self.states = [self._reconcile(each, there.get(name), templates) for name, each in wanted.items()]
         self._note(self.states)
         return self.states
 
@@ -127,8 +146,8 @@ class ServedBases:
             if state := seen.get(base.model):
                 self._roster.note(base, state.condition, state.message)
 
-    def _describe(self, templates: ClusterTemplates) -> Callable[[Hosted], dict[str, Any]]:
-        def describe(hosted: Hosted) -> dict[str, Any]:
+    def _describe(self, templates: ClusterTemplates) -> Callable[[Hosted], _Wanted]:
+        def describe(hosted: Hosted) -> _Wanted:
             base = hosted.base
             groups = serving_groups(templates.config.serving, base.worker_group)
             document = cluster_applications(
@@ -149,12 +168,12 @@ class ServedBases:
             service["metadata"]["annotations"][_PODS] = _hash(
                 _without_sizes(service["spec"]["rayClusterConfig"])
             )
-            return service
+            return _Wanted(service, base, groups)
 
         return describe
 
-    def _reconcile(self, wanted: Thing, there: Thing | None, templates: ClusterTemplates) -> PartState:
-        name, base = wanted["metadata"]["name"], wanted["metadata"]["annotations"][BASE_ANNOTATION]
+    def _reconcile(self, each: _Wanted, there: Thing | None, templates: ClusterTemplates) -> PartState:
+        wanted, name, base = each.service, each.name, each.base.model
         if there is not None and "deletionTimestamp" in there["metadata"]:
             return PartState(base, "restarting", "its pods are leaving; then it is made anew")
         drains = templates.config.serving.upgrade_strategy.get("type") == "None"
@@ -167,6 +186,7 @@ class ServedBases:
             there = self._client.apply(wanted)
             self._applied[name] = _mark(wanted, there)
         self._keep_bounds(wanted, there)
+        self._keep_budgets(each, there)
         return PartState(base, *self._condition(there))
 
     def _keep_bounds(self, wanted: Thing, there: Thing) -> None:
@@ -187,6 +207,19 @@ class ServedBases:
         except PlatformError as error:
             # It serves as before; the next look tries again.
             LOG.warning("RayCluster %s keeps the bounds of its groups: %s", name, error.message)
+
+    def _keep_budgets(self, each: _Wanted, there: Thing) -> None:
+        """Have a drain leave pods of the base standing."""
+        for budget in disruption_budgets(there, each.base, each.groups):
+            name = budget["metadata"]["name"]
+            if self._applied.get(name) == _hash(budget):
+                continue
+            try:
+                self._client.apply(budget)
+                self._applied[name] = _hash(budget)
+            except PlatformError as error:
+                # It serves as before; the next look tries again.
+                LOG.warning("PodDisruptionBudget %s: %s", name, error.message)
 
     def _condition(self, service: Thing) -> tuple[Condition, str]:
         status: Mapping[str, Any] = service.get("status") or {}

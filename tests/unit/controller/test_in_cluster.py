@@ -96,6 +96,28 @@ def test_one_service_a_base_and_none_that_is_not_wanted(release: Release) -> Non
     assert release.services() == ["Qwen/Qwen3-0.6B"]
 
 
+def test_a_base_of_several_pods_keeps_all_but_one_through_a_drain(release: Release) -> None:
+    base = {"model": "Qwen/Qwen3-0.6B", "worker_group": "h100", "min_replicas": 3, "max_replicas": 3}
+    release.config(bases=[{**base, "tensor_parallel_size": 8}])
+    bases = release.bases()
+    bases.tick()
+    (service,) = release.server.all("RayService")
+
+    def kept() -> dict[str, int]:
+        found = release.server.all("PodDisruptionBudget")
+        owners = {owner["uid"] for budget in found for owner in budget["metadata"]["ownerReferences"]}
+        assert owners == {service["metadata"]["uid"]}
+        return {
+            budget["spec"]["selector"]["matchLabels"]["ray.io/group"]: budget["spec"]["minAvailable"]
+            for budget in found
+        }
+
+    assert kept() == {"h100": 2, "cpu": 0}
+    release.config(bases=[{**base, "min_replicas": 1, "tensor_parallel_size": 8}])
+    release.bases().tick()
+    assert kept() == {"h100": 0, "cpu": 0}, "an only pod must not hold up a drain"
+
+
 def test_what_another_release_made_stays(release: Release) -> None:
     release.bases().tick()
     other = release.server.all("RayService")[0]
