@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from tunesmith.config.home import Home
 from tunesmith.config.serve import EngineConfig, ServeConfig
 from tunesmith.controller.applications import replica_addresses
 from tunesmith.controller.plan import LISTENING_REPLICAS
+from tunesmith.controller.ports import free_ports
 from tunesmith.engines.embedder import open_embedder
 from tunesmith.records import Chunk, Lineage, ModelVersion
 from tunesmith.serve.applications import ENGINE, serve_applications
@@ -94,8 +94,16 @@ class Plane:
         """Have the engine run with so many replicas, all of which listen; those that run stay."""
         if self.num_listening() == replicas:
             return
-        _deploy(self.document, replicas)
+        _deploy(self.document, {"num_replicas": replicas})
         wait_until(lambda: self.num_listening() == replicas)
+
+    def scale_between(self, bounds: dict[str, Any]) -> None:
+        """Leave the number to Serve's autoscaler.
+
+        Args:
+            bounds: `{"autoscaling_config": ...}`.
+        """
+        _deploy(self.document, bounds)
 
     def num_listening(self) -> int:
         """Replicas of the engine that listen."""
@@ -164,18 +172,18 @@ def _start(document: dict[str, Any], ray_folder: str) -> None:
         _temp_dir=ray_folder,
     )
     serve.start(http_options=document["http_options"])
-    _deploy(document, replicas=1)
+    _deploy(document, {"num_replicas": 1})
     wait_until(_all_run)
 
 
-def _deploy(document: dict[str, Any], replicas: int) -> None:
+def _deploy(document: dict[str, Any], count: dict[str, Any]) -> None:
     """Do what the dashboard does with a PUT; the platform's own flow test goes through the dashboard."""
     from ray.serve.context import _get_global_client
     from ray.serve.schema import ServeDeploySchema
 
     engine, *others = document["applications"]
     # Beside the application's arguments, for a change of those would start each replica anew.
-    scaled = {**engine, "deployments": [{"name": ENGINE, "num_replicas": replicas}]}
+    scaled = {**engine, "deployments": [{"name": ENGINE, **count}]}
     asked = ServeDeploySchema.model_validate({**document, "applications": [scaled, *others]})
     _get_global_client().deploy_apps(asked)
 
@@ -201,9 +209,8 @@ def wait_until(done: Callable[[], bool], *, seconds: float = 400) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port for a data plane."""
+    return free_ports(["serve"])["serve"]
 
 
 def _fill_store(home: Home, uri: str) -> StoreRecord:

@@ -162,6 +162,9 @@ class BaseConfig(StrictModel):
     """Most replicas of the engine."""
     target_ongoing_requests: float = Field(16, gt=0)
     """Requests in a replica, queued or decoding, above which another replica is asked for."""
+    target_first_token_seconds: float | None = Field(None, gt=0)
+    """Seconds within which nine of ten requests shall have their first token; while they take longer, another replica
+    is asked for too, up to `max_replicas`. Unset: requests in a replica alone decide."""
     routing: Routing = "shortest"
     """Which replica a request goes to, in a cluster: of two at random the one with the shorter line (`shortest`), or
     the one that has read the same beginning of a prompt before, while it has room (`prefix`): its cache knows it."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 from collections.abc import Sequence
 
 from tunesmith.errors import ConflictError
 
 LOOPBACK = "127.0.0.1"
+# Above the ports of Ray's workers (10002 to 19999), below those that Linux gives to outgoing connections (from 32768).
+_QUIET = range(20_000, 32_000)
+_TRIES = 64
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
@@ -23,8 +27,17 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in names]
         for listener in sockets:
-            listener.bind((LOOPBACK, 0))
+            _bind_quiet(listener)
         return {name: listener.getsockname()[1] for name, listener in zip(names, sockets, strict=True)}
+
+
+def _bind_quiet(listener: socket.socket) -> None:
+    """Bind to a port that no outgoing connection is given before the part listens there, which may take a minute."""
+    for port in random.sample(_QUIET, k=_TRIES):
+        with contextlib.suppress(OSError):
+            listener.bind((LOOPBACK, port))
+            return
+    listener.bind((LOOPBACK, 0))
 
 
 def require_free(port: int) -> None:

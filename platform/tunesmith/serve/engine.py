@@ -15,11 +15,13 @@ from ray.serve.config import RequestRouterConfig
 
 from tunesmith.serve.accelerator import has_gpu
 from tunesmith.serve.applications import ENGINE
-from tunesmith.serve.options import EngineOptions
+from tunesmith.serve.first_token import FIRST_TOKEN
+from tunesmith.serve.options import EngineOptions, ReplicaOptions
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+_FIRST_TOKEN_POLICY = "tunesmith.serve.first_token:FirstTokenPolicy"
 _PREFIX_ROUTER = "tunesmith.serve.prefix_router.PrefixRouter"
 
 
@@ -56,6 +58,10 @@ class Engine:
         """
         async for piece in self._server.chat(body, headers):
             yield piece
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What Serve's autoscaler gets to know of this replica, beside the requests in it."""
+        return {FIRST_TOKEN: self._server.first_token_seconds()}
 
     async def check_health(self) -> None:
         """Fail when the engine is dead, so that Serve replaces the replica."""
@@ -119,7 +125,8 @@ def replica_choice(options: EngineOptions) -> dict[str, Any]:
 
 
 def replica_count(options: EngineOptions) -> dict[str, Any]:
-    """A fixed number of replicas, or bounds and what drives them: requests in a replica, waiting ones with them.
+    """A fixed number of replicas, or bounds and what drives them: requests in a replica, waiting ones with them, and
+    the time to the first token where that has a target.
 
     Args:
         options: the engine.
@@ -138,5 +145,13 @@ def replica_count(options: EngineOptions) -> dict[str, Any]:
             # A model takes minutes to load: what was started for a burst stays for the next one.
             "upscale_delay_s": 10,
             "downscale_delay_s": 300,
+            **_policy(replicas),
         }
     }
+
+
+def _policy(replicas: ReplicaOptions) -> dict[str, Any]:
+    if replicas.target_first_token_seconds is None:
+        return {}
+    told = {"target_seconds": replicas.target_first_token_seconds}
+    return {"policy": {"policy_function": _FIRST_TOKEN_POLICY, "policy_kwargs": told}}

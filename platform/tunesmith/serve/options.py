@@ -18,6 +18,8 @@ class ReplicaOptions(StrictModel):
     """Most."""
     target_ongoing_requests: float = 16
     """Requests in a replica above which another is asked for."""
+    target_first_token_seconds: float | None = None
+    """Seconds to the first token above which another is asked for."""
     tensor_parallel_size: int = 1
     """GPUs that share each layer."""
     pipeline_parallel_size: int = 1

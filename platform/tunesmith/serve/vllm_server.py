@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import REGISTRY
 from pydantic import ValidationError
 from ray.llm._internal.common.callbacks.base import CallbackBase, CallbackConfig
 from ray.llm._internal.serve.core.protocol import RawRequestInfo
@@ -26,6 +27,7 @@ from tunesmith.serve.adapters import RegisteredAdapters
 from tunesmith.serve.cpu_executor import CpuExecutor
 from tunesmith.serve.disconnect import DisconnectOnCancel
 from tunesmith.serve.engine_kwargs import engine_kwargs
+from tunesmith.serve.first_token import FirstTokens
 from tunesmith.serve.forced_calls import FORCED_CALLS, parse_only_tools, register_forced_calls
 from tunesmith.serve.openai_errors import (
     OpenAIErrors,
@@ -67,6 +69,7 @@ class VllmServer:
     def __init__(self, server: LLMServer, options: EngineOptions) -> None:
         self._server = server
         self._options = options
+        self._first_tokens = FirstTokens(REGISTRY.collect)
 
     @classmethod
     async def start(cls, options: EngineOptions, *, gpu: bool) -> VllmServer:
@@ -138,6 +141,10 @@ class VllmServer:
                     yield _piece(part)
         except PlatformError as error:
             yield {**platform_error_body(error), "status": error.http_status}
+
+    def first_token_seconds(self) -> float:
+        """How long the first token takes just now; see `FirstTokens.slowest`."""
+        return self._first_tokens.slowest()
 
     async def check_health(self) -> None:
         """Raise when the engine is dead."""

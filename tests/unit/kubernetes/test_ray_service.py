@@ -9,6 +9,7 @@ import pytest
 import yaml
 from crd import HAVE_CRDS, operator_faults, validate
 from pod_templates import CPU_GROUP, templates
+from ray.serve.config import AutoscalingConfig
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import BaseConfig, EngineConfig, ServeConfig
@@ -16,6 +17,7 @@ from tunesmith.errors import ConfigError
 from tunesmith.kubernetes.ray_service import ray_service
 from tunesmith.serve.applications import Hosted, cluster_applications, serve_applications
 from tunesmith.serve.engine import replica_bundles, replica_choice, replica_count
+from tunesmith.serve.first_token import FirstTokenPolicy
 from tunesmith.serve.options import EngineOptions
 from tunesmith.serve.prefix_router import PrefixRouter
 
@@ -98,6 +100,14 @@ def test_golden_tensor_parallel_replica_on_one_node() -> None:
         "upscale_delay_s": 10,
         "downscale_delay_s": 300,
     }
+
+
+def test_a_target_for_the_first_token_takes_our_policy_and_else_ray_serve_has_its_own() -> None:
+    base = LARGE.model_copy(update={"target_first_token_seconds": 1.5})
+    config = AutoscalingConfig(**replica_count(options(make(base)))["autoscaling_config"])
+    # Serve carries it by value.
+    assert config.policy.get_policy().__name__ == FirstTokenPolicy.__name__
+    assert config.policy.policy_kwargs == {"target_seconds": 1.5}
 
 
 def test_one_replica_does_not_scale() -> None:
