@@ -182,6 +182,11 @@ class BaseConfig(StrictModel):
                 f"bases.{self.model}: min_replicas={self.min_replicas} is more than "
                 f"max_replicas={self.max_replicas}. Raise max_replicas"
             )
+        if self.target_first_token_seconds is not None and self.min_replicas == self.max_replicas:
+            raise ValueError(
+                f"bases.{self.model}: target_first_token_seconds={self.target_first_token_seconds:g} asks for more "
+                f"replicas, and there are always {self.max_replicas}. Raise max_replicas, or leave the target out"
+            )
         return self
 
     @property

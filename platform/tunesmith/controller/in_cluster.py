@@ -23,6 +23,7 @@ from tunesmith.controller.jobs import JobController
 from tunesmith.controller.proving import ProvingEngines
 from tunesmith.controller.publisher import RegistryPublisher
 from tunesmith.controller.services import ServedBases
+from tunesmith.controller.submission_files import SubmissionFiles
 from tunesmith.controller.submissions import SubmissionController
 from tunesmith.jobs.queue import JobQueue
 from tunesmith.jobs.runners.kubernetes import KubernetesRunner
@@ -77,13 +78,16 @@ class ClusterController:
             asker=BatchAsker(settings.gateway_url, parallel=settings.config.batches.parallel),
             config=settings.config.batches,
         )
+        submissions = SubmissionStore(database)
         self._submissions = SubmissionController(
             client,
-            SubmissionStore(database),
-            objects,
-            folder=settings.home.objects,
+            submissions,
+            SubmissionFiles(submissions, objects, settings.home.objects),
             templates=templates,
             release=settings.release,
+            owner=owner,
+            patience_seconds=settings.config.jobs.patience_seconds,
+            keep_seconds=settings.config.jobs.keep_seconds,
         )
         self._jobs = JobController(
             database,

@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ LOG = logging.getLogger("tunesmith.controller.services")
 """What is made and deleted."""
 
 _SECONDS_BETWEEN_LOOKS = 10.0
+_SECONDS_BETWEEN_BUDGETS = 300.0
 _PODS = "tunesmith/pods"
 """Annotation with a hash of the cluster's spec, but for its sizes."""
 
@@ -83,6 +85,7 @@ class ServedBases:
         self._versions = versions
         self._roster = roster
         self._applied: dict[str, str] = {}
+        self._budgets: dict[str, tuple[str, float]] = {}
         self.states: list[PartState] = []
 
     def run(self, stop: threading.Event) -> None:
@@ -211,12 +214,14 @@ class ServedBases:
     def _keep_budgets(self, each: _Wanted, there: Thing) -> None:
         """Have a drain leave pods of the base standing."""
         for budget in disruption_budgets(there, each.base, each.groups):
-            name = budget["metadata"]["name"]
-            if self._applied.get(name) == _hash(budget):
+            name, now = budget["metadata"]["name"], time.monotonic()
+            known, applied_at = self._budgets.get(name, ("", 0.0))
+            # Again now and then: somebody may have changed or deleted it.
+            if known == _hash(budget) and now - applied_at < _SECONDS_BETWEEN_BUDGETS:
                 continue
             try:
                 self._client.apply(budget)
-                self._applied[name] = _hash(budget)
+                self._budgets[name] = _hash(budget), now
             except PlatformError as error:
                 # It serves as before; the next look tries again.
                 LOG.warning("PodDisruptionBudget %s: %s", name, error.message)

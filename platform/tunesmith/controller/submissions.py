@@ -2,32 +2,35 @@
 
     the gateway's row  -->  its packages on the volume that pods share  -->  a RayJob  -->  the row's state and log
 
-A look at a row does what is to be done next and may be done twice, so that several controllers may look, and any of
-them may die.
+A look at a row does what is to be done next and may be done twice, so that any controller may die. One at a time looks:
+it holds the row meanwhile.
 """
 
 from __future__ import annotations
 
 import logging
-import secrets
-import shutil
 import threading
-import zipfile
+import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tunesmith.config.train import ResourcesConfig
 from tunesmith.controller.edge import going_on
-from tunesmith.errors import ConfigError, NotFoundError, PlatformError, StorageError
-from tunesmith.jobs.submissions import State, Submission, SubmissionStore, package_key
+from tunesmith.controller.submission_files import SubmissionFiles
+from tunesmith.errors import (
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    PermissionDeniedError,
+    PlatformError,
+)
+from tunesmith.jobs.submissions import State, Submission, SubmissionStore
 from tunesmith.jobs.submitted import ENTRYPOINT, pack
 from tunesmith.kubernetes.client import KubernetesClient, Thing, create_or_get
 from tunesmith.kubernetes.names import PROJECT_LABEL, label_value, object_name
 from tunesmith.kubernetes.ray_job import Run, ray_job
 from tunesmith.kubernetes.reasons import why_job_waits
 from tunesmith.kubernetes.templates import ClusterTemplates
-from tunesmith.stores.objects import ObjectStore
 
 LOG = logging.getLogger("tunesmith.controller.submissions")
 """The log of what becomes of submissions."""
@@ -35,11 +38,16 @@ SUBMISSION_LABEL = "tunesmith/submission"
 """Label of a RayJob and its pods with the submission's id."""
 
 _SECONDS_BETWEEN_LOOKS = 2.0
-_GCS = "gcs://"
+_SECONDS_BETWEEN_TIDYINGS = 600.0
+_SECONDS_HELD = 60.0
 _COMMAND = ("python", "-m", "tunesmith.jobs.submitted")
 _ENDS: dict[str, State] = {"SUCCEEDED": "SUCCEEDED", "FAILED": "FAILED", "STOPPED": "STOPPED"}
-# What the operator itself gives up on has no word of Ray's.
-_GIVEN_UP = ("Failed", "ValidationFailed")
+# Stages at which the submitter has printed all that there is; what the operator gives up on has no word of Ray's.
+_OVER = ("Complete", "Failed", "ValidationFailed")
+# Where a queue takes a cluster back, the operator begins the RayJob anew.
+_BEGUN_AGAIN = ("New", "Suspending", "Suspended", "Retrying")
+# What no second try mends: the cluster refuses the object, or these permissions.
+_REFUSALS = (ConfigError, ConflictError, NotFoundError, PermissionDeniedError)
 
 
 class SubmissionController:
@@ -48,28 +56,36 @@ class SubmissionController:
     Args:
         client: the cluster.
         submissions: keeps them.
-        store: holds their packages, and gets their logs.
-        folder: the volume that this controller and all training pods mount, at the same path.
+        files: their packages and logs.
         templates: reads the chart's pod templates; asked for each submission, because an upgrade changes them.
         release: name of the release.
+        owner: what no other controller is called.
+        patience_seconds: how long a submission may fail to be started, or its log to be kept.
+        keep_seconds: how long RayJob and packages are kept after its end.
     """
 
     def __init__(
         self,
         client: KubernetesClient,
         submissions: SubmissionStore,
-        store: ObjectStore,
+        files: SubmissionFiles,
         *,
-        folder: Path,
         templates: Callable[[], ClusterTemplates],
         release: str,
+        owner: str,
+        patience_seconds: float,
+        keep_seconds: float,
     ) -> None:
         self._client = client
         self._submissions = submissions
-        self._store = store
-        self._folder = folder
+        self._files = files
         self._templates = templates
         self._release = release
+        self._owner = owner
+        self._patience_seconds = patience_seconds
+        self._keep_seconds = keep_seconds
+        self._failing: dict[str, float] = {}
+        self._tidied_at = time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
         """Look and act until told to stop; what runs goes on without it.
@@ -80,23 +96,37 @@ class SubmissionController:
         while not stop.wait(_SECONDS_BETWEEN_LOOKS):
             with going_on("submissions"):
                 self.tick()
+            if time.monotonic() - self._tidied_at > _SECONDS_BETWEEN_TIDYINGS:
+                with going_on("submissions"):
+                    self.tidy()
 
     def tick(self) -> None:
         """Look once at all that there is something to do about."""
-        for submission in self._submissions.unsettled():
-            with going_on(f"submission {submission.id}"):
-                self._look(submission)
+        for submission_id in self._submissions.unsettled():
+            with going_on(f"submission {submission_id}"):
+                submission = self._hold(submission_id)
+                if submission is not None:
+                    self._look(submission)
+
+    def tidy(self) -> None:
+        """Take away what is kept of submissions that ended long ago: RayJobs and packages, not what they made."""
+        self._tidied_at = time.monotonic()
+        before_ms = int((time.time() - self._keep_seconds) * 1000)
+        for submission_id in self._submissions.untidied(ended_before_ms=before_ms):
+            with going_on(f"submission {submission_id}"):
+                submission = self._hold(submission_id)
+                if submission is not None and self._is_gone(submission):
+                    self._submissions.note_tidied(submission.id)
+                    self._files.drop_packages(submission)
+
+    def _hold(self, submission_id: str) -> Submission | None:
+        return self._submissions.hold(submission_id, owner=self._owner, seconds=_SECONDS_HELD)
 
     def _look(self, submission: Submission) -> None:
-        try:
-            namespace = self._templates().config.workspace(submission.project_id).namespace
-        except ConfigError as error:
-            self._submissions.observe(submission.id, "FAILED", error.message)
-            return
-        job = self._client.get("RayJob", _name(submission), namespace=namespace)
+        job = self._ray_job(submission)
         if submission.wanted == "deleted":
-            self._forget(submission, job)
-        elif submission.wanted == "stopped":
+            self._forget(submission)
+        elif submission.wanted == "stopped" and not _has_ended(job):
             self._stop(submission, job)
         elif job is not None:
             self._follow(submission, job)
@@ -105,31 +135,39 @@ class SubmissionController:
         else:
             self._end(submission, "FAILED", "Its RayJob was deleted by somebody else.")
 
+    def _ray_job(self, submission: Submission) -> Thing | None:
+        if submission.namespace is None:
+            return None
+        return self._client.get("RayJob", _name(submission), namespace=submission.namespace)
+
     def _start(self, submission: Submission) -> None:
+        templates = self._templates()
         try:
-            templates = self._templates()
-            run = self._described(submission)
             space = templates.config.workspace(submission.project_id)
+            run = self._described(submission)
             thing = ray_job(run, templates, workspace=space, release=self._release)
-        except (ConfigError, NotFoundError) as error:
+            # Before it is made: whoever looks next must look there, whatever the settings say then.
+            self._submissions.place(submission.id, space.namespace)
+            create_or_get(self._client, thing)
+        except _REFUSALS as error:
             self._end(submission, "FAILED", error.message)
-            return
-        made = create_or_get(self._client, thing)
-        LOG.info("%s: RayJob %s in %s", submission.id, run.name, space.namespace)
-        now = self._submissions.find(submission.id)
-        if now is None or now.wanted != "ended":
-            # A stop came in between, and whoever looked for the RayJob then found none.
-            self._delete(made)
+        except PlatformError as error:
+            if self._is_out_of_patience(submission):
+                self._end(submission, "FAILED", error.message)
+            else:
+                self._submissions.observe(submission.id, "PENDING", error.message)
+        else:
+            self._failing.pop(submission.id, None)
+            LOG.info("%s: RayJob %s in %s", submission.id, run.name, space.namespace)
 
     def _described(self, submission: Submission) -> Run:
-        home = self._folder / submission.folder / "home"
-        environment = dict(submission.runtime_env.get("env_vars") or {})
-        runtime_env = self._with_packages(submission)
+        home = self._files.home(submission)
+        runtime_env = self._files.runtime_env(submission)
         runtime_env["env_vars"] = {
             # A home of its own on the volume, whatever the pod's environment says; what it makes outlives it there.
             "TUNESMITH_HOME": str(home),
             "TUNESMITH_OBJECTS_URL": f"file://{home}/objects",
-            **environment,
+            **(submission.runtime_env.get("env_vars") or {}),
             ENTRYPOINT: pack(submission.entrypoint),
         }
         return Run(
@@ -145,96 +183,93 @@ class SubmissionController:
             objects=f"projects/{submission.project_id}",
             runtime_env=runtime_env,
             driver=submission.driver,
+            secrets=False,
         )
-
-    def _with_packages(self, submission: Submission) -> dict[str, Any]:
-        """The runtime environment, with files of the shared volume where Ray's client named packages of Ray's own."""
-        asked = dict(submission.runtime_env)
-        # Its client has left them out of the package; Ray takes this word only beside a folder.
-        asked.pop("excludes", None)
-        if working_dir := asked.get("working_dir"):
-            asked["working_dir"] = self._unpackable(submission, working_dir)
-        if modules := asked.get("py_modules"):
-            asked["py_modules"] = [self._unpackable(submission, module) for module in modules]
-        return asked
-
-    def _unpackable(self, submission: Submission, uri: Any) -> Any:
-        if not isinstance(uri, str) or not uri.startswith(_GCS):
-            return uri
-        name = uri.removeprefix(_GCS)
-        copy = self._folder / submission.folder / "packages" / name
-        if not copy.exists():
-            with self._store.local_path(package_key(submission.project_id, name)) as package:
-                _copy_package(package, copy)
-        return f"file://{copy}"
 
     def _follow(self, submission: Submission, job: Thing) -> None:
         status = job.get("status") or {}
         said, stage = status.get("jobStatus", ""), status.get("jobDeploymentStatus", "")
         message = " ".join(str(status.get("message") or "").split())
-        if said in _ENDS:
-            self._keep_log(submission, job)
-            self._end(submission, _ENDS[said], message or f"The command has ended: {said.lower()}.")
+        if stage in _OVER:
+            if not self._has_kept_log(submission, job):
+                return
+            reason = message or status.get("reason") or "no reason given"
+            told = message if said in _ENDS else f"KubeRay gave it up: {reason}"
+            self._end(
+                submission, _ENDS.get(said, "FAILED"), told or f"The command has ended: {said.lower()}."
+            )
             if said == "STOPPED":  # of which no deletion rule of KubeRay's knows
                 self._delete(job)
-        elif stage in _GIVEN_UP:
-            self._keep_log(submission, job)
-            reason = message or status.get("reason") or "no reason given"
-            self._end(submission, "FAILED", f"KubeRay gave it up: {reason}.")
-        elif said == "RUNNING":
+        elif submission.state == "RUNNING" and stage in _BEGUN_AGAIN:
+            self._end(
+                submission, "FAILED", "Its pods were taken away, by a queue or a drain. Submit it again."
+            )
+            self._delete(job)
+        elif said == "RUNNING" or said in _ENDS:
             self._submissions.observe(submission.id, "RUNNING", "The command runs.")
-            self._keep_log(submission, job)
+            self._files.keep_log(submission, self._printed(job))
         else:
-            waits = why_job_waits(self._client, job)
+            waits = why_job_waits(self._client, job) or message
             self._submissions.observe(submission.id, "PENDING", waits or "Its Ray cluster starts.")
+
+    def _has_kept_log(self, submission: Submission, job: Thing) -> bool:
+        """Keep what was printed last; where that fails, the next look tries again, as long as there is patience."""
+        try:
+            self._files.keep_log(submission, self._printed(job))
+        except PlatformError as error:
+            LOG.warning("%s: the end of its log cannot be kept: %s", submission.id, error.message)
+            return self._is_out_of_patience(submission)
+        return True
+
+    def _is_out_of_patience(self, submission: Submission) -> bool:
+        began = self._failing.setdefault(submission.id, time.monotonic())
+        return time.monotonic() - began >= self._patience_seconds
 
     def _stop(self, submission: Submission, job: Thing | None) -> None:
         if job is None:
             self._end(submission, "STOPPED", "It was stopped.")
-            return
-        if not job["metadata"].get("deletionTimestamp"):
-            self._keep_log(submission, job)
+        elif not job["metadata"].get("deletionTimestamp"):
+            self._has_kept_log(submission, job)  # once: what shall stop does not wait for its log
             self._delete(job)
 
-    def _forget(self, submission: Submission, job: Thing | None) -> None:
+    def _forget(self, submission: Submission) -> None:
+        if self._is_gone(submission):
+            self._files.remove(submission)
+            self._submissions.remove(submission.id)
+            self._files.drop_packages(submission)
+
+    def _is_gone(self, submission: Submission) -> bool:
+        """Whether its RayJob is not there; one that is, is deleted."""
+        job = self._ray_job(submission)
         if job is not None:
             self._delete(job)
-            return
-        self._store.delete(submission.log_key)
-        shutil.rmtree(self._folder / submission.folder, ignore_errors=True)
-        self._submissions.remove(submission.id)
+        return job is None
 
     def _end(self, submission: Submission, state: State, message: str) -> None:
+        self._failing.pop(submission.id, None)
         self._submissions.observe(submission.id, state, message)
-        shutil.rmtree(self._folder / submission.folder / "packages", ignore_errors=True)
+        self._files.remove_copies(submission)
         LOG.info("%s: %s: %s", submission.id, state, message)
 
     def _delete(self, job: Thing) -> None:
         metadata = job["metadata"]
         self._client.delete("RayJob", metadata["name"], namespace=metadata["namespace"])
 
-    def _keep_log(self, submission: Submission, job: Thing) -> None:
-        """The submitter's pod prints what the driver prints, and goes with the RayJob."""
-        try:
-            text = self._printed(job)
-            known = self._store.size(submission.log_key) if self._store.exists(submission.log_key) else 0
-            # A kubelet that has turned a long log over shows its end alone.
-            if len(text) > known:
-                with self._store.writer(submission.log_key) as log:
-                    log.write(text)
-        except PlatformError as error:
-            LOG.warning("%s: its log cannot be kept: %s", submission.id, error.message)
-
     def _printed(self, job: Thing) -> bytes:
-        namespace = job["metadata"]["namespace"]
-        selector = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
-        return b"".join(
-            self._client.log(
-                pod["metadata"]["name"],
-                container=pod["spec"]["containers"][0]["name"],
-                namespace=namespace,
-            )
-            for pod in self._client.all("Pod", selector=selector, namespace=namespace)
+        """What the driver printed: its submitter's newest pod follows it from its beginning."""
+        metadata = job["metadata"]
+        pods = self._client.all(
+            "Pod",
+            selector=f"batch.kubernetes.io/job-name={metadata['name']}",
+            namespace=metadata["namespace"],
+        )
+        if not pods:
+            return b""
+        newest = max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp") or ""))
+        return self._client.log(
+            newest["metadata"]["name"],
+            container=newest["spec"]["containers"][0]["name"],
+            namespace=metadata["namespace"],
         )
 
 
@@ -243,26 +278,6 @@ def _name(submission: Submission) -> str:
     return object_name("submitted", submission.id, submission.folder.rpartition("/")[2][:8])
 
 
-def _copy_package(package: Path, copy: Path) -> None:
-    """Copy a package in one step, with a file beside its folders.
-
-    Of a package at a URI Ray unpacks a folder that is alone in it as if it were the whole.
-    """
-    draft = copy.with_name(f".{secrets.token_hex(4)}-{copy.name}")
-    try:
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(package, draft)
-        if copy.suffix == ".zip":
-            if not zipfile.is_zipfile(draft):
-                raise ConfigError(
-                    f"The package {copy.name} is no zip file. Change a file in it, and submit again."
-                )
-            with zipfile.ZipFile(draft, "a") as archive:
-                archive.writestr(".tunesmith", "")
-        draft.replace(copy)
-    except OSError as error:
-        raise StorageError(
-            f"{copy} cannot be written: {error.strerror}. Free some space on the volume."
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
+def _has_ended(job: Thing | None) -> bool:
+    status: dict[str, Any] = dict((job or {}).get("status") or {})
+    return status.get("jobDeploymentStatus") in _OVER

@@ -51,6 +51,7 @@ class Run:
             Their part of the model cache is called the same.
         runtime_env: Ray's runtime environment of the command.
         driver: what Ray shall reserve for the command itself: `num_cpus`, `num_gpus`, `resources`.
+        secrets: whether its pods hold the credentials that the chart gives them (a bucket's, a model hub's).
     """
 
     name: str
@@ -64,6 +65,7 @@ class Run:
     objects: str | None = None
     runtime_env: Mapping[str, Any] = field(default_factory=dict)
     driver: Mapping[str, Any] = field(default_factory=dict)
+    secrets: bool = True
 
 
 def ray_job(run: Run, templates: ClusterTemplates, *, workspace: Workspace, release: str) -> dict[str, Any]:
@@ -97,6 +99,8 @@ def ray_job(run: Run, templates: ClusterTemplates, *, workspace: Workspace, rele
         if run.objects:
             _narrow(group["template"], run.objects)
         _narrow_cache(group["template"], run.objects or _NO_PROJECT)
+        if not run.secrets:
+            _without_secrets(group["template"])
     queue = workspace.queue or shape.queue
     return {
         "apiVersion": API_VERSION,
@@ -193,6 +197,19 @@ def _narrow(template: dict[str, Any], folder: str) -> None:
         for mount in container.get("volumeMounts", ()):
             if mount["name"] == OBJECTS_VOLUME:
                 mount |= {"mountPath": f"{mount['mountPath']}/{folder}", "subPath": folder}
+
+
+def _without_secrets(template: dict[str, Any]) -> None:
+    """Leave out the variables that come from Secrets: any program reads its environment."""
+    for container in template["spec"]["containers"]:
+        sources = [source for source in container.pop("envFrom", ()) if "secretRef" not in source]
+        if sources:
+            container["envFrom"] = sources
+        container["env"] = [
+            variable
+            for variable in container.get("env", ())
+            if "secretKeyRef" not in (variable.get("valueFrom") or {})
+        ]
 
 
 def _narrow_cache(template: dict[str, Any], folder: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve import Application
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
@@ -106,6 +107,8 @@ class ServedEmbedder:
                 f"The embedder {self.name} did not embed the question within {_EMBED_SECONDS:.0f} s. It has more to do "
                 "than it can: try again later, or give it more CPUs (serve config `budget`)."
             ) from error
+        except (RayError, DeploymentUnavailableError) as error:
+            raise UnavailableError(f"The embedder {self.name} went away. Try again in a moment.") from error
         return vectors
 
     @cached_property

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Protocol
 
-from tunesmith.config.serve import RetrievalConfig
+from tunesmith.config.serve import CONTEXT_NEEDED, RetrievalConfig
 from tunesmith.engines.protocols import QueryEmbedder
 from tunesmith.errors import PlatformError
 from tunesmith.rag.cite import check_answer
@@ -153,15 +153,15 @@ class Answerer:
     def _checked(
         self, text: str, sources: tuple[Source, ...], question: str, limits: RetrievalConfig
     ) -> Answer:
-        check = partial(check_answer, text, sources, question=question, context_needed=limits.context_needed)
+        check = partial(check_answer, text, sources, question=question)
         if limits.context_by == "words":
-            return check()
+            return check(context_needed=limits.context_needed)
         try:
-            return check(meaning=Meaning(self._embedder, question))
+            return check(context_needed=limits.context_needed, meaning=Meaning(self._embedder, question))
         except PlatformError as error:
-            # The answer is made: better checked by its words than lost.
+            # The answer is made: better checked by its words than lost, as much of them as they need by default.
             LOG.warning("An answer was checked by its words alone: %s", error.message)
-            return check()
+            return check(context_needed=CONTEXT_NEEDED)
 
     def _withholds(self, request: AnswerRequest) -> bool:
         return request.limits(self._retrieval).unsupported == "withhold"

@@ -50,8 +50,8 @@ class FirstTokens:
         """Look again.
 
         Returns:
-            Seconds within which `SHARE` of the requests of the last `WINDOW_SECONDS` had their first token, as finely
-            as vLLM's buckets say; 0 where there were none.
+            Seconds within which `SHARE` of the requests of the last `WINDOW_SECONDS` had their first token, on a line
+            between the bounds of vLLM's buckets; 0 where there were none.
         """
         now, counts = self._now(), self._counts()
         self._seen.append((now, counts))
@@ -76,10 +76,14 @@ def _within(counts: Mapping[float, float]) -> float:
     total = counts.get(math.inf, 0.0)
     if total <= 0:
         return 0.0
-    bounds = sorted(counts)
-    reached = next(bound for bound in bounds if counts[bound] >= SHARE * total)
-    # Of what is slower than the last bound nothing more is known.
-    return reached if math.isfinite(reached) else bounds[-2]
+    wanted, below, count_below = SHARE * total, 0.0, 0.0
+    for bound in sorted(counts):
+        if counts[bound] >= wanted:
+            # Of what is slower than the last bound nothing more is known.
+            part = (wanted - count_below) / (counts[bound] - count_below)
+            return below + part * (bound - below) if math.isfinite(bound) else below
+        below, count_below = bound, counts[bound]
+    return below
 
 
 class FirstTokenPolicy:

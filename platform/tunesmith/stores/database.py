@@ -509,11 +509,15 @@ class SubmissionRow(Base):
     resources: Mapped[dict[str, Any]]
     driver: Mapped[dict[str, Any]]
     folder: Mapped[str]
+    namespace: Mapped[str | None]
     wanted: Mapped[str]
     state: Mapped[str] = mapped_column(index=True)
     message: Mapped[str]
     created_ms: Mapped[int] = mapped_column(BigInteger)
     ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+    held_by: Mapped[str | None]
+    held_until: Mapped[float | None]
+    tidied: Mapped[bool] = mapped_column(default=False)
 
 
 class Database:

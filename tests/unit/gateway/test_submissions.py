@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import shutil
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +19,10 @@ from pod_templates import template_files
 from ray.job_submission import JobSubmissionClient
 
 from tunesmith.config.serve import JobsConfig
+from tunesmith.controller import submission_files
+from tunesmith.controller.submission_files import SubmissionFiles
 from tunesmith.controller.submissions import SubmissionController
+from tunesmith.errors import StorageError
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.jobs.submissions import SubmissionStore
@@ -39,13 +44,21 @@ class Release:
         self.volume = folder / "volume"
         self.submissions = SubmissionStore(database)
         self.changes: dict[str, Any] = {}
-        self.controller = SubmissionController(
-            KubernetesClient(connect(kubeconfig=str(server.kubeconfig(folder)))),
+        self.store = ObjectStore(f"file://{folder}/objects")
+        self._client = KubernetesClient(
+            connect(kubeconfig=str(server.kubeconfig(folder)), patience_seconds=1)
+        )
+        self.controller = self.new_controller("one")
+
+    def new_controller(self, owner: str, **changes: Any) -> SubmissionController:
+        return SubmissionController(
+            self._client,
             self.submissions,
-            ObjectStore(f"file://{folder}/objects"),
-            folder=self.volume,
+            SubmissionFiles(self.submissions, self.store, self.volume),
             templates=lambda: parse_templates(template_files(**self.changes), where="test"),
             release="ts",
+            owner=owner,
+            **{"patience_seconds": 60.0, "keep_seconds": 60.0, **changes},
         )
 
     def client(self, project: str = "default") -> JobSubmissionClient:
@@ -85,7 +98,7 @@ def release(tmp_path: Path, database: Database) -> Iterator[Release]:
         base="tiny-reader",
         embedder="mini",
         readiness=lambda: PlatformState("ts", 0, ()),
-        jobs=JobsConfig(max_workers=4),
+        jobs=JobsConfig(max_workers=4, max_active_per_project=3),
         submissions=SubmissionStore(database),
     )
     with api_server() as server, serving(app) as gateway:
@@ -128,12 +141,13 @@ async def test_what_rays_client_sends_becomes_a_ray_job_and_is_followed_to_its_e
     package = Path(runtime_env["working_dir"].removeprefix("file://"))
     for place in (package, Path(told["TUNESMITH_HOME"])):
         assert place.is_relative_to(release.volume / "projects" / "default" / "submissions")
-    assert sorted(zipfile.ZipFile(package).namelist()) == [".tunesmith", "package/job.py"], (
+    assert sorted(zipfile.ZipFile(package).namelist()) == [".tunesmith-package", "package/job.py"], (
         "Ray would unpack a lone folder as if it were the whole"
     )
     (group,) = [group for group in spec["rayClusterSpec"]["workerGroupSpecs"] if group["replicas"]]
     (mount,) = group["template"]["spec"]["containers"][0]["volumeMounts"]
     assert mount["subPath"] == "projects/default"
+    assert release.store.exists(f"submissions/packages/default/{package.name}")
 
     release.says("first\nhal", **RUNNING)
     info = client.get_job_info(job_id)
@@ -156,7 +170,7 @@ def test_why_it_waits_is_its_message(release: Release) -> None:
     release.controller.tick()
     release.says(jobDeploymentStatus="ValidationFailed", message="jobId is taken")
     info = client.get_job_info(job_id)
-    assert (info.status, info.message) == ("FAILED", "KubeRay gave it up: jobId is taken.")
+    assert (info.status, info.message) == ("FAILED", "KubeRay gave it up: jobId is taken")
 
 
 @pytest.mark.parametrize(("waits", "wanted"), [(True, 0), (False, 0)])
@@ -183,11 +197,14 @@ def test_a_stop_while_the_ray_job_is_made_is_not_lost(
     described = SubmissionController._described
 
     def stopped_meanwhile(controller: SubmissionController, submission: Any) -> Any:
-        release.submissions.want(submission.id, "stopped")
-        release.submissions.observe(submission.id, "STOPPED", "by another controller")
+        assert client.stop_job(job_id)
         return described(controller, submission)
 
-    monkeypatch.setattr(SubmissionController, "_described", stopped_meanwhile)
+    with monkeypatch.context() as patch:
+        patch.setattr(SubmissionController, "_described", stopped_meanwhile)
+        release.controller.tick()
+    assert len(release.server.all("RayJob")) == 1
+    release.controller.tick()
     release.controller.tick()
     assert release.server.all("RayJob") == []
     assert client.get_job_status(job_id) == "STOPPED"
@@ -224,13 +241,205 @@ def test_a_ray_job_that_somebody_deleted_has_failed(release: Release) -> None:
     assert client.get_job_logs(job_id) == "so far\n"
 
 
-def test_a_log_that_the_kubelet_has_turned_over_is_not_lost(release: Release) -> None:
+def test_a_log_that_the_kubelet_has_turned_over_goes_on_where_it_stood(release: Release) -> None:
     client = release.client()
     job_id = client.submit_job(entrypoint="true")
     release.controller.tick()
-    release.says("one\ntwo\nthree\n", **RUNNING)
-    release.says("four\n", **RUNNING)
-    assert client.get_job_logs(job_id) == "one\ntwo\nthree\n"
+    lines = [f"line {number} of many\n" for number in range(1000)]
+    release.says("".join(lines[:600]), **RUNNING)
+    release.says("".join(lines[300:]), **RUNNING)
+    assert client.get_job_logs(job_id) == "".join(lines)
+    release.says("after a gap\n", **RUNNING)
+    assert client.get_job_logs(job_id) == "".join(lines) + "\n[...]\nafter a gap\n"
+
+
+def test_it_has_ended_once_its_submitter_has_printed_all(release: Release) -> None:
+    """Ray says its end before the submitter's pod has; the stage says that it has too."""
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    release.controller.tick()
+    release.says("Traceback\n", jobDeploymentStatus="Running", jobStatus="FAILED")
+    assert client.get_job_status(job_id) == "RUNNING"
+    release.says("Traceback\nValueError\n", jobDeploymentStatus="Failed", jobStatus="FAILED")
+    assert client.get_job_status(job_id) == "FAILED"
+    assert client.get_job_logs(job_id) == "Traceback\nValueError\n"
+
+
+@pytest.mark.parametrize(("patience", "ends"), [(60.0, False), (0.0, True)])
+def test_the_end_waits_for_its_log_for_a_while(
+    release: Release, monkeypatch: pytest.MonkeyPatch, patience: float, ends: bool
+) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    release.controller = release.new_controller("one", patience_seconds=patience)
+    release.controller.tick()
+
+    def full(*_: object) -> None:
+        raise StorageError("The object store is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SubmissionFiles, "keep_log", full)
+        release.says("all of it\n", **SUCCEEDED)
+    assert client.get_job_status(job_id) == ("SUCCEEDED" if ends else "PENDING")
+    if not ends:
+        release.controller.tick()
+        assert client.get_job_logs(job_id) == "all of it\n"
+
+
+def test_what_a_queue_takes_back_is_not_begun_again(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    release.controller.tick()
+    release.says("so far\n", **RUNNING)
+    release.says("so far\n", jobDeploymentStatus="Suspended", jobStatus="")
+    info = client.get_job_info(job_id)
+    assert info.status == "FAILED"
+    assert "taken away" in info.message
+    assert release.server.all("RayJob") == []
+
+
+def test_another_place_in_the_settings_moves_no_submission(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    release.controller.tick()
+    release.changes = {"workspaces": [{"namespace": "acme", "project": "acme", "queue": None}]}
+    release.says("so far\n", **RUNNING)
+    assert client.get_job_status(job_id) == "RUNNING"
+    assert client.stop_job(job_id)
+    release.controller.tick()
+    release.controller.tick()
+    assert (client.get_job_status(job_id), release.server.all("RayJob")) == ("STOPPED", [])
+
+
+def test_of_two_controllers_one_looks(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    submission = release.submissions.hold(job_id, owner="another", seconds=0.5)
+    assert submission is not None
+    release.controller.tick()
+    assert release.server.all("RayJob") == [], "it is held"
+    time.sleep(0.6)
+    release.controller.tick()
+    assert release.submissions.hold(job_id, owner="another", seconds=1) is None
+    assert len(release.server.all("RayJob")) == 1
+
+
+def test_a_stop_that_comes_after_the_end_changes_nothing_of_it(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    release.controller.tick()
+    client.stop_job(job_id)
+    release.says("done\n", **SUCCEEDED)
+    assert client.get_job_status(job_id) == "SUCCEEDED"
+
+
+def test_a_cluster_that_refuses_for_now_is_asked_again(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true")
+    release.server.go_away()
+    release.controller.tick()
+    info = client.get_job_info(job_id)
+    assert (info.status, info.message != "Waits for the controller.") == ("PENDING", True)
+    release.server.come_back()
+    release.controller.tick()
+    assert len(release.server.all("RayJob")) == 1
+
+
+def test_its_pods_hold_no_credentials_of_the_release(release: Release) -> None:
+    files = template_files()
+    for name in ("train-head.yaml", "train-worker-cpu.yaml"):
+        pod = yaml.safe_load(files[name])
+        container = pod["spec"]["containers"][0]
+        container["envFrom"] = [{"secretRef": {"name": "tunesmith-objects"}}]
+        token = {"secretKeyRef": {"name": "hub", "key": "token"}}
+        container["env"].append({"name": "HF_TOKEN", "valueFrom": token})
+        files[name] = yaml.safe_dump(pod)
+    release.controller._templates = lambda: parse_templates(files, where="test")
+    release.client().submit_job(entrypoint="env")
+    release.controller.tick()
+    cluster = release.job()["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        (container,) = group["template"]["spec"]["containers"]
+        assert "secret" not in str(container).lower()
+        assert container["env"]
+
+
+@pytest.mark.parametrize("where", ["submissions", "packages"])
+def test_a_link_that_a_program_left_leads_nowhere(release: Release, program: Path, where: str) -> None:
+    """Programs of a project may write all of its folder on the volume."""
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true", runtime_env={"working_dir": str(program)})
+    release.controller.tick()
+    others = release.volume / "projects" / "others"
+    (others / "packages").mkdir(parents=True)
+    (others / "packages" / "kept").write_text("theirs")
+    (folder,) = release.volume.glob("projects/default/submissions/*")
+    link, target = (folder, others) if where == "submissions" else (folder / "packages", others / "packages")
+    shutil.rmtree(link)
+    link.symlink_to(target)
+    release.says("done\n", **SUCCEEDED)
+    client.delete_job(job_id)
+    release.controller.tick()
+    release.controller.tick()
+    assert (others / "packages" / "kept").read_text() == "theirs"
+
+
+def test_packages_go_once_nobody_names_them(release: Release, program: Path) -> None:
+    client = release.client()
+    first, second = (
+        client.submit_job(entrypoint="true", submission_id=name, runtime_env={"working_dir": str(program)})
+        for name in ("first", "second")
+    )
+    (package,) = release.store.keys("submissions/packages")
+    for job_id in (first, second):
+        client.stop_job(job_id)
+    release.controller.tick()
+    client.delete_job(first)
+    release.controller.tick()
+    assert release.store.exists(package), "the second still names it"
+    release.controller.tidy()
+    assert release.store.exists(package), "it has just ended"
+    tidier = release.new_controller("one", keep_seconds=-1.0)
+    tidier.tidy()
+    assert not release.store.exists(package)
+    assert client.get_job_status(second) == "STOPPED"
+
+
+def test_a_package_of_too_many_files_is_refused_before_they_are_read(
+    release: Release, monkeypatch: pytest.MonkeyPatch, program: Path
+) -> None:
+    monkeypatch.setattr(submission_files, "MOST_FILES", 0)
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true", runtime_env={"working_dir": str(program)})
+    release.controller.tick()
+    assert "holds more than 0 files" in client.get_job_info(job_id).message
+
+
+def test_a_torn_package_is_not_taken_for_an_empty_one(release: Release, program: Path) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="true", runtime_env={"working_dir": str(program)})
+    (key,) = release.store.keys("submissions/packages")
+    with release.store.reader(key) as pieces:
+        whole = b"".join(pieces)
+    with release.store.writer(key) as torn:
+        torn.write(b"\0" * (len(whole) - 60) + whole[-60:])
+    release.controller.tick()
+    assert "is no zip file" in client.get_job_info(job_id).message
+
+
+def test_a_project_has_so_many_at_a_time(release: Release) -> None:
+    client = release.client()
+    for _ in range(3):
+        client.submit_job(entrypoint="true")
+    with pytest.raises(RuntimeError, match="3 submissions of this project have not ended"):
+        client.submit_job(entrypoint="true")
+
+
+def test_a_wheel_has_its_own_name(release: Release) -> None:
+    headers = release.client()._headers
+    for name, status in (("job-1.0-py3-none-any.whl", 200), ("..whl", 400), ("a/b.whl", 404)):
+        answer = httpx.put(f"{release.gateway}/api/packages/gcs/{name}", content=b"PK", headers=headers)
+        assert answer.status_code == status, name
 
 
 @pytest.mark.parametrize(
@@ -245,6 +454,11 @@ def test_a_log_that_the_kubelet_has_turned_over_is_not_lost(release: Release) ->
         ({"runtime_env": {"env_vars": {"A": "${PATH}:/b"}}}, "holds a dollar or a backtick"),
         ({"submission_id": "a/b"}, "other characters than"),
         ({"entrypoint": ""}, "entrypoint"),
+        ({"runtime_env": {"env_vars": ["A=b"]}}, "env_vars"),
+        ({"runtime_env": {"py_modules": 5}}, "py_modules"),
+        ({"entrypoint_resources": {"$(touch x)": 1}}, "holds a dollar or a backtick"),
+        ({"entrypoint": "x" * 90_000}, "more than 100000 characters"),
+        ({"metadata": {"a": "b" * 20_000}}, "metadata has more than"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_a_sentence(

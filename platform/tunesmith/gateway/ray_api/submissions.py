@@ -17,7 +17,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from fastapi.responses import JSONResponse
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect
 
@@ -36,22 +36,35 @@ from tunesmith.gateway.ray_api.names import (
     is_own,
     own_id,
 )
-from tunesmith.jobs.submissions import Submission, SubmissionStore, package_key
+from tunesmith.jobs.submissions import Submission, SubmissionStore, package_key, packages_of
+from tunesmith.jobs.submitted import pack
 from tunesmith.stores.keys import ApiKey
 from tunesmith.stores.objects import ObjectStore
 
 API_VERSION = "4"
 """Of Ray's job API; its client asks for it."""
-_GCS = "gcs://"
 _WORKERS = ("num_workers", "cpus_per_worker", "gpus_per_worker")
 _READ_BY_A_SHELL = ("$", "`")
+_LONGEST, _LONGEST_METADATA = 100_000, 10_000
 _SECONDS_BETWEEN_LOOKS = 1.0
+
+
+class RuntimeEnv(BaseModel):
+    """Ray's runtime environment, as far as it is looked at here."""
+
+    model_config = ConfigDict(extra="allow")
+    working_dir: str | None = None
+    """A package, or a URI."""
+    py_modules: list[str] | None = None
+    """The same, of modules."""
+    env_vars: dict[str, str] | None = None
+    """Variables of the command and of all workers."""
 
 
 class ReleaseFields(SubmissionFields):
     """What `ray job submit` sends to a release."""
 
-    runtime_env: dict[str, Any] = Field(default_factory=dict)
+    runtime_env: RuntimeEnv = Field(default_factory=lambda: RuntimeEnv())
     """Ray's runtime environment."""
     entrypoint_num_cpus: float | None = Field(None, ge=0)
     """CPUs that Ray reserves for the command."""
@@ -81,12 +94,28 @@ class ReleaseFields(SubmissionFields):
             raise ConfigError(
                 f"{', '.join(rest)}: a submission to a release cannot say that. Leave it out.", param=rest[0]
             )
-        if any(sign in json.dumps(self.runtime_env) for sign in _READ_BY_A_SHELL):
+        through_a_shell = json.dumps([self.told, self.entrypoint_resources])
+        if any(sign in through_a_shell for sign in _READ_BY_A_SHELL):
             raise ConfigError(
-                "runtime_env holds a dollar or a backtick, and KubeRay hands it through a shell, which would read "
-                "that. Say it in the command instead: export NAME=... && python ...",
+                "runtime_env or entrypoint_resources holds a dollar or a backtick, and KubeRay hands them through a "
+                "shell, which would read that. Say it in the command instead: export NAME=... && python ...",
                 param="runtime_env",
             )
+        if len(through_a_shell) + len(pack(self.entrypoint)) > _LONGEST:
+            raise ConfigError(
+                f"entrypoint and runtime_env have more than {_LONGEST} characters together, of which the command "
+                "counts four thirds; Linux takes no longer argument. Put the rest into the working directory.",
+                param="entrypoint",
+            )
+        if sum(map(len, (*self.metadata, *self.metadata.values()))) > _LONGEST_METADATA:
+            raise ConfigError(
+                f"metadata has more than {_LONGEST_METADATA} characters. Say less.", param="metadata"
+            )
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The runtime environment as it was sent."""
+        return self.runtime_env.model_dump(exclude_unset=True)
 
 
 def submission_routes(
@@ -150,19 +179,19 @@ def submission_routes(
     async def submit_job(request: Request, key: ApiKey = Depends(administers)) -> Response:  # noqa: B008
         fields = check_fields(await read_object(request), ReleaseFields)
         fields.refuse_the_rest()
-        for name in sorted(packages_of(fields.runtime_env)):
+        for name in sorted(packages_of(fields.told)):
             if not await has_package(key, name):
                 raise NotFoundError(f"The package {name} is not there. Submit again: the client uploads it.")
         asked = Submission(
             fields.new_id(key),
             key.project_id,
             fields.entrypoint,
-            runtime_env=fields.runtime_env,
+            runtime_env=fields.told,
             metadata=fields.noted(key),
             resources=_resources(fields.metadata, jobs),
             driver=fields.driver,
         )
-        made = await run_in_threadpool(submissions.add, asked)
+        made = await run_in_threadpool(submissions.add, asked, max_active=jobs.max_active_per_project)
         await audit(request, key, "ray.job.submitted", made.id)
         return JSONResponse({"job_id": made.id, "submission_id": made.id})
 
@@ -214,26 +243,6 @@ def submission_routes(
         await asyncio.gather(following, leaving, return_exceptions=True)
 
     return router
-
-
-def packages_of(runtime_env: Mapping[str, Any]) -> set[str]:
-    """Find the uploaded packages that a runtime environment names.
-
-    Args:
-        runtime_env: Ray's runtime environment.
-
-    Returns:
-        Their names.
-
-    Raises:
-        ConfigError: one is none of the names that Ray's client gives.
-    """
-    named = [runtime_env.get("working_dir"), *(runtime_env.get("py_modules") or ())]
-    return {
-        checked_package(uri.removeprefix(_GCS))
-        for uri in named
-        if isinstance(uri, str) and uri.startswith(_GCS)
-    }
 
 
 def _resources(metadata: Mapping[str, str], jobs: JobsConfig) -> dict[str, float]:
