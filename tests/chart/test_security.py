@@ -105,6 +105,7 @@ def test_the_controllers_permissions_are_these_and_no_others(objects: Objects) -
         ("ray.io", "rayjobs"): ["get", "create", "delete"],
         ("ray.io", "rayservices"): ["list", "create", "patch", "delete"],
         ("ray.io", "rayclusters"): ["get", "patch"],
+        ("policy", "poddisruptionbudgets"): ["create", "patch"],
         ("", "pods"): ["list"],
         ("", "events"): ["list"],
         ("", "pods/log"): ["get"],

@@ -18,7 +18,7 @@ from tunesmith.engines.embedder import open_embedder
 from tunesmith.rag.prompt import build_messages
 from tunesmith.records import Chunk, Hit, Source
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(900)]
 
 WHOLE_ANSWER = 800
 REPLICA = "ray::ServeReplica:engine:engine"
@@ -171,7 +171,6 @@ def _settled(plane: Plane) -> float:
     return tokens
 
 
-@pytest.mark.slow
 def test_killed_replica_leaves_no_engine_and_its_successor_knows_the_adapters(plane: Plane) -> None:
     name = f"ft:{plane.model}:acme:again:000009"
     folder = plane.register(name, seed=9)

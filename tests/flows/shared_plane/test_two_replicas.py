@@ -23,7 +23,7 @@ from tunesmith.stores.database import open_home_database
 from tunesmith.stores.keys import KeyStore
 from tunesmith.stores.objects import ObjectStore
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(600)]
 
 NUM_ADAPTERS = 10
 ROUNDS = 12
@@ -91,7 +91,7 @@ def test_ten_adapters_answer_interleaved_each_as_itself(served: Served, way: str
     assert said == [served.says[name] for name in names]
 
 
-@pytest.mark.parametrize("way", [pytest.param("replicas", marks=pytest.mark.slow), "proxy"])
+@pytest.mark.parametrize("way", ["replicas", "proxy"])
 def test_a_replica_killed_under_load_takes_nothing_with_it_that_had_not_begun(
     served: Served, way: str
 ) -> None:
