@@ -123,10 +123,11 @@ class SubmissionController:
         return self._submissions.hold(submission_id, owner=self._owner, seconds=_SECONDS_HELD)
 
     def _look(self, submission: Submission) -> None:
-        job = self._ray_job(submission)
         if submission.wanted == "deleted":
             self._forget(submission)
-        elif submission.wanted == "stopped" and not _has_ended(job):
+            return
+        job = self._ray_job(submission)
+        if submission.wanted == "stopped" and not _has_ended(job):
             self._stop(submission, job)
         elif job is not None:
             self._follow(submission, job)
@@ -191,15 +192,7 @@ class SubmissionController:
         said, stage = status.get("jobStatus", ""), status.get("jobDeploymentStatus", "")
         message = " ".join(str(status.get("message") or "").split())
         if stage in _OVER:
-            if not self._has_kept_log(submission, job):
-                return
-            reason = message or status.get("reason") or "no reason given"
-            told = message if said in _ENDS else f"KubeRay gave it up: {reason}"
-            self._end(
-                submission, _ENDS.get(said, "FAILED"), told or f"The command has ended: {said.lower()}."
-            )
-            if said == "STOPPED":  # of which no deletion rule of KubeRay's knows
-                self._delete(job)
+            self._conclude(submission, job, said, message)
         elif submission.state == "RUNNING" and stage in _BEGUN_AGAIN:
             self._end(
                 submission, "FAILED", "Its pods were taken away, by a queue or a drain. Submit it again."
@@ -211,6 +204,18 @@ class SubmissionController:
         else:
             waits = why_job_waits(self._client, job) or message
             self._submissions.observe(submission.id, "PENDING", waits or "Its Ray cluster starts.")
+
+    def _conclude(self, submission: Submission, job: Thing, said: str, message: str) -> None:
+        """Note its end, once the end of its log is kept."""
+        if not self._has_kept_log(submission, job):
+            return
+        if said in _ENDS:
+            self._end(submission, _ENDS[said], message or f"The command has ended: {said.lower()}.")
+        else:
+            reason = message or (job.get("status") or {}).get("reason") or "no reason given"
+            self._end(submission, "FAILED", f"KubeRay gave it up: {reason}")
+        if said == "STOPPED":  # of which no deletion rule of KubeRay's knows
+            self._delete(job)
 
     def _has_kept_log(self, submission: Submission, job: Thing) -> bool:
         """Keep what was printed last; where that fails, the next look tries again, as long as there is patience."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tunesmith.errors import UnavailableError
+from tunesmith.gateway.ray_api.sockets import while_there
 
 _CONNECT_SECONDS, _ANSWER_SECONDS = 3.0, 120.0
 _ABSENT = "Ray does not answer. It may be starting: GET /readyz says. Try again."
@@ -131,7 +131,7 @@ class RayDashboard:
                 ping_interval=None,
             ) as source:
                 await client.accept()
-                await _until_either_ends(source, client)
+                await while_there(client, _pass_on(source, client))
         except (WebSocketException, OSError):
             with contextlib.suppress(RuntimeError):  # the client is gone too
                 await client.close(1011, "Ray does not answer.")
@@ -151,17 +151,6 @@ async def _reason(response: httpx.Response) -> str:
     return "its dashboard's log says more. Try again."
 
 
-async def _until_either_ends(source: Any, client: WebSocket) -> None:
-    passing = asyncio.create_task(_pass_on(source, client))
-    leaving = asyncio.create_task(_gone(client))
-    try:
-        await asyncio.wait((passing, leaving), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (passing, leaving):
-            task.cancel()
-        await asyncio.gather(passing, leaving, return_exceptions=True)
-
-
 async def _pass_on(source: Any, client: WebSocket) -> None:
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         try:
@@ -170,8 +159,3 @@ async def _pass_on(source: Any, client: WebSocket) -> None:
             await client.close(source.close_code or 1000)
         except ConnectionClosed:
             await client.close(1011, "Ray went away.")
-
-
-async def _gone(client: WebSocket) -> None:
-    while (await client.receive())["type"] != "websocket.disconnect":
-        pass

@@ -14,10 +14,10 @@ from tunesmith.stores.keys import ApiKey
 
 MAX_PACKAGE_BYTES = 512 * 2**20
 """Largest working directory that is taken; Ray's own limit."""
-PACKAGE = re.compile(
+# What Ray's client calls a package: after its content, but a wheel by its own name.
+_PACKAGE = re.compile(
     r"_ray_pkg_[0-9a-f]{8,64}\.(zip|jar|tar\.gz|tgz|tar\.xz|tar\.bz2)|[A-Za-z0-9][A-Za-z0-9_.+-]{0,199}\.whl"
 )
-"""What Ray's client calls a package: after its content, but a wheel by its own name."""
 _SUBMISSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Of no project's id a part, so that no project's prefix begins another's.
 _SEPARATOR = "."
@@ -82,7 +82,7 @@ def checked_package(name: str) -> str:
     Raises:
         ConfigError: it is none.
     """
-    if not PACKAGE.fullmatch(name):
+    if not _PACKAGE.fullmatch(name):
         raise ConfigError(
             f"'{name[:80]}' is no package as `ray job submit` names them: _ray_pkg_HASH.zip, or a wheel by its name.",
             param="name",

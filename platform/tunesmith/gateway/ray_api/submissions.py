@@ -19,7 +19,6 @@ from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.websockets import WebSocketDisconnect
 
 from tunesmith.config.serve import JobsConfig
 from tunesmith.config.train import ResourcesConfig
@@ -36,6 +35,7 @@ from tunesmith.gateway.ray_api.names import (
     is_own,
     own_id,
 )
+from tunesmith.gateway.ray_api.sockets import while_there
 from tunesmith.jobs.submissions import Submission, SubmissionStore, package_key, packages_of
 from tunesmith.jobs.submitted import pack
 from tunesmith.stores.keys import ApiKey
@@ -64,7 +64,7 @@ class RuntimeEnv(BaseModel):
 class ReleaseFields(SubmissionFields):
     """What `ray job submit` sends to a release."""
 
-    runtime_env: RuntimeEnv = Field(default_factory=lambda: RuntimeEnv())
+    runtime_env: RuntimeEnv = Field(default_factory=RuntimeEnv)
     """Ray's runtime environment."""
     entrypoint_num_cpus: float | None = Field(None, ge=0)
     """CPUs that Ray reserves for the command."""
@@ -235,12 +235,7 @@ def submission_routes(
             await socket.send_denial_response(JSONResponse(platform_error_body(error), error.http_status))
             return
         await socket.accept()
-        following = asyncio.ensure_future(_follow(socket, submission.id, submissions, objects))
-        leaving = asyncio.ensure_future(_gone(socket))
-        await asyncio.wait((following, leaving), return_when=asyncio.FIRST_COMPLETED)
-        for task in (following, leaving):
-            task.cancel()
-        await asyncio.gather(following, leaving, return_exceptions=True)
+        await while_there(socket, _follow(socket, submission.id, submissions, objects))
 
     return router
 
@@ -318,11 +313,3 @@ async def _follow(
             break
         await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
     await socket.close()
-
-
-async def _gone(socket: WebSocket) -> None:
-    try:
-        while (await socket.receive())["type"] != "websocket.disconnect":
-            pass
-    except (WebSocketDisconnect, RuntimeError):
-        return
