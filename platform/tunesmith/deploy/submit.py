@@ -12,6 +12,7 @@ from tunesmith.deploy.recipe_run import find_templates, recipe_run
 from tunesmith.errors import DependencyError, NotFoundError, PlatformError, TrainingError, UnavailableError
 from tunesmith.kubernetes.client import KubernetesClient, Thing, create_or_get
 from tunesmith.kubernetes.reasons import why_job_waits
+from tunesmith.kubernetes.submitter import printed_by, submitter_pods
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 _ENDED = ("Complete", "Failed", "ValidationFailed")
@@ -133,10 +134,9 @@ def _print_log(
     client: KubernetesClient, job: Thing, printed: dict[str, int], say: Callable[[str], None]
 ) -> None:
     """A submitter's pod prints what the driver prints; each line of each pod is told once."""
-    selector = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
-    for pod in client.all("Pod", selector=selector):
-        name, container = pod["metadata"]["name"], pod["spec"]["containers"][0]["name"]
-        lines = client.log(name, container=container).decode(errors="replace").splitlines()
+    for pod in submitter_pods(client, job):
+        name = pod["metadata"]["name"]
+        lines = printed_by(client, pod).decode(errors="replace").splitlines()
         for line in lines[printed.get(name, 0) :]:
             say(line)
         printed[name] = len(lines)

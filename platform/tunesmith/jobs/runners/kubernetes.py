@@ -18,6 +18,7 @@ from tunesmith.kubernetes.client import KubernetesClient, Thing, create_or_get
 from tunesmith.kubernetes.names import FENCE_LABEL, JOB_LABEL, PROJECT_LABEL, attempt_name, label_value
 from tunesmith.kubernetes.ray_job import Run, ray_job
 from tunesmith.kubernetes.reasons import why_job_waits
+from tunesmith.kubernetes.submitter import printed_by, submitter_pods
 from tunesmith.kubernetes.templates import ClusterTemplates
 from tunesmith.records import Job
 
@@ -155,15 +156,8 @@ class KubernetesRunner:
     def _keep_log(self, handle: Mapping[str, Any], job: Thing) -> None:
         """The submitter prints what the driver prints; its pod goes with the RayJob."""
         try:
-            selector = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
-            text = ""
-            for pod in self._client.all("Pod", selector=selector, namespace=handle["namespace"]):
-                container = pod["spec"]["containers"][0]["name"]
-                log = self._client.log(
-                    pod["metadata"]["name"], container=container, namespace=handle["namespace"]
-                )
-                text += log.decode(errors="replace")
-            keep_log(Path(handle["log"]), text)
+            printed = [printed_by(self._client, pod) for pod in submitter_pods(self._client, job)]
+            keep_log(Path(handle["log"]), b"".join(printed).decode(errors="replace"))
         except PlatformError:
             return  # an attempt must end also where its log cannot be had
 
