@@ -63,7 +63,9 @@ def install(
     prerequisites: Annotated[
         list[str],
         typer.Option(
-            "--with", help="Where the cluster lacks it: kuberay, kueue, monitoring; kueue=VERSION pins it."
+            "--with",
+            help="Where the cluster lacks it: kuberay, kueue, monitoring; a store beside the release: postgres, "
+            "milvus, objects. milvus=VERSION pins a chart.",
         ),
     ] = [],  # noqa: B006
 ) -> None:
@@ -71,10 +73,13 @@ def install(
     from tunesmith.deploy.helm import Helm
     from tunesmith.deploy.install import install as install_release
     from tunesmith.deploy.prerequisites import choose, install_prerequisites
+    from tunesmith.deploy.stores import choose_stores, install_stores
 
     helm, client = Helm.find(), _client(context, namespace)
-    wanted = _release(release, client.namespace, chart, values, settings, client.context)
-    install_prerequisites(client, helm, choose(prerequisites), say=typer.echo)
+    stores, others = choose_stores(prerequisites)
+    install_prerequisites(client, helm, choose(others), say=typer.echo)
+    told = install_stores(client, helm, stores, release=release, say=typer.echo)
+    wanted = _release(release, client.namespace, chart, values, [*told, *settings], client.context)
     install_release(client, helm, wanted, say=typer.echo, timeout_seconds=timeout_seconds, checked=check)
     typer.echo(f"{release} is installed in {client.namespace}. `tunesmith deploy status` shows it.")
 

@@ -1,6 +1,6 @@
 """What a cluster needs before a release: each from its own chart, in the order in which they need each other.
 
-monitoring, whose kinds all may use  >  KubeRay  >  Kueue, which queues RayJobs  >  the release
+monitoring, whose kinds all may use  >  KubeRay  >  Kueue, which queues RayJobs  >  stores  >  the release
 """
 
 from __future__ import annotations
@@ -74,6 +74,15 @@ PREREQUISITES = (
         "kueue",
         "kueue-system",
     ),
+    Prerequisite(
+        "cnpg",
+        "postgresql.cnpg.io",
+        "cloudnative-pg",
+        "https://cloudnative-pg.github.io/charts",
+        "",
+        "cnpg",
+        "cnpg-system",
+    ),
 )
 """All that can be put there, in the order in which that is done."""
 
@@ -86,17 +95,8 @@ def choose(words: Sequence[str]) -> list[Prerequisite]:
 
     Returns:
         Them, in the order in which they go in.
-
-    Raises:
-        ConfigError: one is not known.
     """
     asked = dict(word.partition("=")[::2] for word in words)
-    known = {each.name for each in PREREQUISITES}
-    for name in asked:
-        if name not in known:
-            raise ConfigError(
-                f"--with {name}: not one of {', '.join(sorted(known))}. Install it with its own chart."
-            )
     return [
         replace(each, version=asked[each.name] or each.version)
         for each in PREREQUISITES
@@ -129,12 +129,25 @@ def install_prerequisites(
         try:
             helm.put(each.arguments, context=context)
         except ConfigError as error:
-            raise ConfigError(
-                f"--with {each.name}: {error.message.rstrip('.')}. It was taken back, and nothing after it was begun. "
-                f"Where {each.repository or each.chart} cannot be reached, install it from a mirror and leave out "
-                f"--with {each.name}."
-            ) from error
+            raise take_back_hint(each.name, each.repository or each.chart, error) from error
         _wait_until_served(client, each)
+
+
+def take_back_hint(name: str, source: str, error: ConfigError) -> ConfigError:
+    """What to say where somebody else's chart does not come up.
+
+    Args:
+        name: as it was asked for.
+        source: where its chart is.
+        error: what helm said.
+
+    Returns:
+        The error.
+    """
+    return ConfigError(
+        f"--with {name}: {error.message.rstrip('.')}. It was taken back, and nothing after it was begun. "
+        f"Where {source} cannot be reached, install it from a mirror and leave out --with {name}."
+    )
 
 
 def _wait_until_served(client: KubernetesClient, wanted: Prerequisite) -> None:

@@ -100,7 +100,10 @@ def test_prerequisites_go_in_first_and_in_order(
 def test_a_prerequisite_that_is_none_or_fails_begins_nothing_more(
     good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigError, match="--with istio: not one of kuberay, kueue, monitoring"):
+    with pytest.raises(
+        ConfigError,
+        match="--with istio: not one of monitoring, kuberay, kueue, cnpg, postgres, milvus, objects",
+    ):
         CliRunner().invoke(app, ["deploy", "install", "--with", "istio"], catch_exceptions=False)
     assert asked(helm_log, "upgrade") == []
     monkeypatch.setenv("HELM_FAILS", "context deadline exceeded")

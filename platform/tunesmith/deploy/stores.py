@@ -1,0 +1,286 @@
+"""Stores beside a release, each from its own chart, in a namespace of their own: `deploy install --with postgres`.
+
+    password, made once  ->  a Secret beside the store, a Secret beside the release  ->  the store's chart
+                         ->  what the release has to know of it, as values
+
+A store is put there once. Whether and when it is upgraded, its own chart's release notes say; this never does.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tunesmith.deploy.helm import Helm, Release
+from tunesmith.deploy.prerequisites import PREREQUISITES, take_back_hint
+from tunesmith.errors import ConfigError, ConflictError
+from tunesmith.kubernetes.client import KubernetesClient, Thing
+from tunesmith.kubernetes.names import common_labels
+
+_VALUES = Path(__file__).parent / "store_values"
+_USER = "tunesmith"
+_SECONDS_TO_COME_UP = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One of them.
+
+    Attributes:
+        name: as it is asked for.
+        needs: the prerequisite without which its chart's objects mean nothing, if there is one.
+        chart: name of its chart.
+        repository: where the chart is.
+        version: of the chart; empty: the newest.
+        release: name of its release.
+        settings: what the release has to know, `path=value`; `{namespace}` is the stores' own.
+        kept: its Secrets of a user and password; None where nobody is asked for one.
+    """
+
+    name: str
+    needs: str | None
+    chart: str
+    repository: str
+    version: str
+    release: str
+    settings: Sequence[str]
+    kept: Callable[[str, str], _Secrets] | None = None
+
+    @property
+    def values(self) -> Path:
+        """The file of its chart's values."""
+        return _VALUES / f"{self.name}.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """The same password, as the store reads it and as the release does."""
+
+    of_store: str
+    type: str
+    read_by_store: Mapping[str, str]
+    of_release: str
+    read_by_release: Mapping[str, str]
+
+
+def _of_postgres(password: str, namespace: str) -> _Secrets:
+    url = f"postgresql+psycopg://{_USER}:{password}@postgres-rw.{namespace}.svc:5432/tunesmith"
+    return _Secrets(
+        "tunesmith-postgres",
+        "kubernetes.io/basic-auth",
+        {"username": _USER, "password": password},
+        "tunesmith-database",
+        {"url": url},
+    )
+
+
+def _of_objects(password: str, namespace: str) -> _Secrets:  # noqa: ARG001
+    rights = [f"{right}:tunesmith" for right in ("Read", "Write", "List", "Tagging")]
+    identity = {
+        "name": _USER,
+        "credentials": [{"accessKey": _USER, "secretKey": password}],
+        "actions": rights,
+    }
+    return _Secrets(
+        "tunesmith-objects",
+        "Opaque",
+        {"password": password, "seaweedfs_s3_config": json.dumps({"identities": [identity]})},
+        "tunesmith-objects",
+        {"AWS_ACCESS_KEY_ID": _USER, "AWS_SECRET_ACCESS_KEY": password},
+    )
+
+
+STORES = (
+    Store(
+        "postgres",
+        "cnpg",
+        "cluster",
+        "https://cloudnative-pg.github.io/charts",
+        "",
+        "postgres",
+        ("database.secret.name=tunesmith-database", "database.secret.key=url"),
+        _of_postgres,
+    ),
+    Store(
+        "milvus",
+        None,
+        "milvus",
+        "https://zilliztech.github.io/milvus-helm",
+        "",
+        "milvus",
+        ("milvus.uri=http://milvus.{namespace}.svc:19530",),
+    ),
+    Store(
+        "objects",
+        None,
+        "seaweedfs",
+        "https://seaweedfs.github.io/seaweedfs/helm",
+        "",
+        "seaweedfs",
+        (
+            "objects.url=s3://tunesmith",
+            "objects.endpoint=http://seaweedfs-s3.{namespace}.svc:9000",
+            "objects.secret=tunesmith-objects",
+        ),
+        _of_objects,
+    ),
+)
+"""All that can be put there."""
+
+
+def choose_stores(words: Sequence[str]) -> tuple[list[Store], list[str]]:
+    """Find the stores among what is asked for.
+
+    Args:
+        words: `postgres`, or `milvus=5.0.28` for a version of the chart; and words that are no store's.
+
+    Returns:
+        The stores; and the other words, with what the stores need.
+
+    Raises:
+        ConfigError: a word is neither a store's nor a prerequisite's.
+    """
+    asked = dict(word.partition("=")[::2] for word in words)
+    known = [each.name for each in (*PREREQUISITES, *STORES)]
+    for name in asked:
+        if name not in known:
+            raise ConfigError(f"--with {name}: not one of {', '.join(known)}. Install it with its own chart.")
+    stores = [
+        replace(store, version=asked[store.name] or store.version) for store in STORES if store.name in asked
+    ]
+    names = {store.name for store in stores}
+    rest = [word for word in words if word.partition("=")[0] not in names]
+    return stores, rest + [store.needs for store in stores if store.needs]
+
+
+def install_stores(
+    client: KubernetesClient,
+    helm: Helm,
+    wanted: Sequence[Store],
+    *,
+    release: str,
+    say: Callable[[str], None],
+) -> list[str]:
+    """Put there what is not there, and nothing else.
+
+    Args:
+        client: the cluster, and the release's namespace.
+        helm: installs.
+        wanted: which.
+        release: name of the release.
+        say: told of each.
+
+    Returns:
+        What the release has to know of them, `path=value` each.
+
+    Raises:
+        ConfigError: one does not come up, or the release has a Secret of that name already; what was begun of it is
+            taken back.
+        PlatformError: the cluster cannot be asked.
+    """
+    if not wanted:
+        return []
+    namespace = f"{client.namespace}-stores"
+    _prepare_namespaces(client, namespace, release)
+    for store in wanted:
+        _install(client, helm, store, namespace, release, say)
+    settings = [setting.format(namespace=namespace) for store in wanted for setting in store.settings]
+    say("Keep these beside your values, or say --with again at each upgrade:")
+    for setting in settings:
+        say(f"  --set {setting}")
+    return settings
+
+
+def _prepare_namespaces(client: KubernetesClient, namespace: str, release: str) -> None:
+    """Have both namespaces, and nobody but these two, and the operator, reach a store."""
+    for name in (client.namespace, namespace):
+        if client.get("Namespace", name) is None:
+            client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    reaching = ("kubernetes.io/metadata.name", "In", [client.namespace, namespace, "cnpg-system"])
+    peer = {"matchExpressions": [dict(zip(("key", "operator", "values"), reaching, strict=True))]}
+    client.apply(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {
+                "name": "tunesmith-stores",
+                "namespace": namespace,
+                "labels": common_labels(release),
+            },
+            "spec": {
+                "podSelector": {},
+                "policyTypes": ["Ingress"],
+                "ingress": [{"from": [{"namespaceSelector": peer}]}],
+            },
+        }
+    )
+
+
+def _install(
+    client: KubernetesClient,
+    helm: Helm,
+    store: Store,
+    namespace: str,
+    release: str,
+    say: Callable[[str], None],
+) -> None:
+    context = None if client.context == "in-cluster" else client.context
+    if helm.manifest(Release(store.release, namespace, context=context)) is not None:
+        say(f"{store.name}: it is there, in {namespace}")
+        return
+    if store.kept:
+        _keep_secrets(client, store, store.kept, namespace, release)
+    say(f"{store.name}: {store.chart} {store.version or 'newest'} into {namespace}")
+    words = [store.release, store.chart, "--namespace", namespace, "--repo", store.repository]
+    words += ["--values", str(store.values), "--timeout", f"{_SECONDS_TO_COME_UP}s"]
+    words += ["--version", store.version] if store.version else []
+    try:
+        helm.put(words, context=context)
+    except ConfigError as error:
+        raise take_back_hint(store.name, store.repository, error) from error
+
+
+def _keep_secrets(
+    client: KubernetesClient,
+    store: Store,
+    secrets_of: Callable[[str, str], _Secrets],
+    namespace: str,
+    release: str,
+) -> None:
+    """Make the password, unless an earlier try has; a Secret that says something else is somebody's."""
+    names = secrets_of("", namespace)
+    known = client.get("Secret", names.of_store, namespace=namespace)
+    password = _read(known, "password") or secrets.token_urlsafe(24)
+    made = secrets_of(password, namespace)
+    theirs = client.get("Secret", made.of_release)
+    if theirs is not None and any(_read(theirs, key) != value for key, value in made.read_by_release.items()):
+        raise ConflictError(
+            f"--with {store.name}: the Secret {made.of_release} in {client.namespace} names another store. Leave out "
+            f"--with {store.name} to go on with that one, or delete the Secret.",
+        )
+    labels = common_labels(release)
+    if known is None:
+        client.create(_secret(made.of_store, namespace, made.type, made.read_by_store, labels))
+    if theirs is None:
+        client.create(_secret(made.of_release, client.namespace, "Opaque", made.read_by_release, labels))
+
+
+def _secret(
+    name: str, namespace: str, type_: str, told: Mapping[str, str], labels: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
+        "type": type_,
+        "data": {key: base64.b64encode(value.encode()).decode() for key, value in told.items()},
+    }
+
+
+def _read(secret: Thing | None, key: str) -> str:
+    return base64.b64decode(((secret or {}).get("data") or {}).get(key, "")).decode()
