@@ -190,6 +190,8 @@ class Preference:
     line: int
 
 
+RUNS = "runs"
+"""Folder of a project with the homes of its runs that no controller drives: `tunesmith train --on kubernetes`."""
 VersionKind = Literal["adapter", "full"]
 
 

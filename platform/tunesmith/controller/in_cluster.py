@@ -14,6 +14,7 @@ from dataclasses import asdict
 
 from tunesmith.batches.queue import BatchQueue
 from tunesmith.config.in_cluster import ClusterSettings
+from tunesmith.controller.arrivals import Arrivals
 from tunesmith.controller.awake import Roster
 from tunesmith.controller.batch_asker import BatchAsker
 from tunesmith.controller.batches import BatchController
@@ -22,6 +23,7 @@ from tunesmith.controller.housekeeping import Housekeeper
 from tunesmith.controller.jobs import JobController
 from tunesmith.controller.proving import ProvingEngines
 from tunesmith.controller.publisher import RegistryPublisher
+from tunesmith.controller.run_arrivals import RunArrivals
 from tunesmith.controller.services import ServedBases
 from tunesmith.controller.submission_files import SubmissionFiles
 from tunesmith.controller.submissions import SubmissionController
@@ -35,6 +37,7 @@ from tunesmith.serve.applications import ENGINE
 from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database
 from tunesmith.stores.objects import ObjectStore
+from tunesmith.stores.projects import Projects
 from tunesmith.stores.registry import whole_models
 from tunesmith.telemetry.status_server import STATUS_PORT, StatusServer
 
@@ -78,11 +81,15 @@ class ClusterController:
             asker=BatchAsker(settings.gateway_url, parallel=settings.config.batches.parallel),
             config=settings.config.batches,
         )
+        engines = _proving_engines(settings, states)
+        arrivals = Arrivals(database, settings.home, engines=engines)
+        self._runs = RunArrivals(Projects(database), settings.home, arrivals)
         submissions = SubmissionStore(database)
         self._submissions = SubmissionController(
             client,
             submissions,
             SubmissionFiles(submissions, objects, settings.home.objects),
+            arrivals,
             templates=templates,
             release=settings.release,
             owner=owner,
@@ -97,9 +104,7 @@ class ClusterController:
             runner=KubernetesRunner(
                 client, templates=templates, release=settings.release, objects=settings.home.objects
             ),
-            publish=RegistryPublisher(
-                database, objects, settings.home, engines=_proving_engines(settings, states)
-            ),
+            publish=RegistryPublisher(database, objects, settings.home, engines=engines),
             config=settings.config.jobs,
         )
 
@@ -117,6 +122,7 @@ class ClusterController:
             Loop("jobs", self._drive_jobs, stop),
             Loop("batches", self._batches.run, stop),
             Loop("submissions", self._submissions.run, stop),
+            Loop("runs", self._runs.run, stop),
             Loop("served bases", self.bases.run, stop),
             Loop("housekeeping", self._housekeeper.run, stop),
         ]

@@ -55,6 +55,17 @@ class ProvingEngines:
             raise UnavailableError(f"{version.name} waits for its proof: {base} is being started.")
         return httpx.Client(base_url=self._address(base), trust_env=False)
 
+    def serves(self, version: ModelVersion) -> bool:
+        """Whether there is an engine for a version, awake or not.
+
+        Args:
+            version: any version.
+
+        Returns:
+            True where its base is a configured one, or it is its own.
+        """
+        return version.kind == "full" or any(same_base(version.base, base) for base in self._bases)
+
     def _is_ready(self, base: str) -> bool:
         """Whether it is in memory; waits for a moment, since whoever asks will be back at once."""
         until = time.monotonic() + _MOMENT_SECONDS

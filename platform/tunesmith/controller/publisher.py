@@ -79,8 +79,13 @@ class RegistryPublisher:
         return Published(version.name, int(lineage.metrics["tokens"]), (results.id,), checkpoints)
 
     def _prove(self, version: ModelVersion) -> None:
-        with self._engines.client(version) as engine:
-            compared = prove(version.name, self._home.objects / version.path, client=engine)
+        try:
+            with self._engines.client(version) as engine:
+                compared = prove(version.name, self._home.objects / version.path, client=engine)
+        except DataError:
+            # It would never have a name, and a whole model would go on holding an engine.
+            Registry(self._database, version.project_id).discard(version.name)
+            raise
         LOG.info("%s: trainer and engine agree on %d tokens", version.name, compared)
 
     def _publish_checkpoints(
@@ -101,7 +106,7 @@ class RegistryPublisher:
             try:
                 self._prove(version)
             except DataError as error:
-                LOG.warning("%s stays hidden: %s", version.name, error.message)
+                LOG.warning("%s is given up: %s", version.name, error.message)
             else:
                 made[version.step or 0] = version.name
         return made

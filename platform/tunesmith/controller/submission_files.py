@@ -49,7 +49,18 @@ class SubmissionFiles:
         Returns:
             A folder on the volume; it is made by whoever writes there first.
         """
-        return self._folder / submission.folder / "home"
+        return self._folder / self.home_key(submission)
+
+    def home_key(self, submission: Submission) -> str:
+        """Where that lies below the volume.
+
+        Args:
+            submission: the submission.
+
+        Returns:
+            Its path, relative to the volume.
+        """
+        return f"{submission.folder}/home"
 
     def runtime_env(self, submission: Submission) -> dict[str, Any]:
         """Copy its packages to the volume, where Ray fetches them on every node.

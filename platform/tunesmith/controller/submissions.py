@@ -1,6 +1,7 @@
 """What `ray job submit` sent to a release, as RayJobs: each in a Ray cluster of its own, which goes when it ends.
 
     the gateway's row  -->  its packages on the volume that pods share  -->  a RayJob  -->  the row's state and log
+                                                                                      `->  versions, in the registry
 
 A look at a row does what is to be done next and may be done twice, so that any controller may die. One at a time looks:
 it holds the row meanwhile.
@@ -11,10 +12,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from tunesmith.config.train import ResourcesConfig
+from tunesmith.controller.arrivals import Arrivals, Arrived
 from tunesmith.controller.edge import going_on
 from tunesmith.controller.submission_files import SubmissionFiles
 from tunesmith.errors import (
@@ -30,6 +33,7 @@ from tunesmith.kubernetes.client import KubernetesClient, Thing, create_or_get
 from tunesmith.kubernetes.names import PROJECT_LABEL, label_value, object_name
 from tunesmith.kubernetes.ray_job import Run, ray_job
 from tunesmith.kubernetes.reasons import why_job_waits
+from tunesmith.kubernetes.submitter import printed_by, submitter_pods
 from tunesmith.kubernetes.templates import ClusterTemplates
 
 LOG = logging.getLogger("tunesmith.controller.submissions")
@@ -57,6 +61,7 @@ class SubmissionController:
         client: the cluster.
         submissions: keeps them.
         files: their packages and logs.
+        arrivals: takes in the versions that they have trained.
         templates: reads the chart's pod templates; asked for each submission, because an upgrade changes them.
         release: name of the release.
         owner: what no other controller is called.
@@ -69,6 +74,7 @@ class SubmissionController:
         client: KubernetesClient,
         submissions: SubmissionStore,
         files: SubmissionFiles,
+        arrivals: Arrivals,
         *,
         templates: Callable[[], ClusterTemplates],
         release: str,
@@ -79,12 +85,16 @@ class SubmissionController:
         self._client = client
         self._submissions = submissions
         self._files = files
+        self._arrivals = arrivals
         self._templates = templates
         self._release = release
         self._owner = owner
         self._patience_seconds = patience_seconds
         self._keep_seconds = keep_seconds
         self._failing: dict[str, float] = {}
+        self._arriving: dict[str, Future[Arrived]] = {}
+        # To copy a model and to wait for its engine takes minutes, which no other submission shall wait for.
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="arrivals")
         self._tidied_at = time.monotonic()
 
     def run(self, stop: threading.Event) -> None:
@@ -99,6 +109,7 @@ class SubmissionController:
             if time.monotonic() - self._tidied_at > _SECONDS_BETWEEN_TIDYINGS:
                 with going_on("submissions"):
                     self.tidy()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def tick(self) -> None:
         """Look once at all that there is something to do about."""
@@ -206,21 +217,50 @@ class SubmissionController:
             self._submissions.observe(submission.id, "PENDING", waits or "Its Ray cluster starts.")
 
     def _conclude(self, submission: Submission, job: Thing, said: str, message: str) -> None:
-        """Note its end, once the end of its log is kept."""
-        if not self._has_kept_log(submission, job):
+        """Note its end, once the versions that it trained are registered and the end of its log is kept."""
+        arrived = self._arrived(submission) if said == "SUCCEEDED" else Arrived()
+        if arrived is None:
+            self._submissions.observe(
+                submission.id, "RUNNING", "The command has ended; what it trained is proved."
+            )
+            return
+        if not self._has_kept_log(submission, job, told=arrived.lines):
             return
         if said in _ENDS:
-            self._end(submission, _ENDS[said], message or f"The command has ended: {said.lower()}.")
+            ended = message or f"The command has ended: {said.lower()}."
+            self._end(submission, _ENDS[said], " ".join([ended, *arrived.lines]))
         else:
             reason = message or (job.get("status") or {}).get("reason") or "no reason given"
             self._end(submission, "FAILED", f"KubeRay gave it up: {reason}")
         if said == "STOPPED":  # of which no deletion rule of KubeRay's knows
             self._delete(job)
 
-    def _has_kept_log(self, submission: Submission, job: Thing) -> bool:
-        """Keep what was printed last; where that fails, the next look tries again, as long as there is patience."""
+    def _arrived(self, submission: Submission) -> Arrived | None:
+        """Have its versions taken in, beside the loop; None until that is done."""
+        home = self._files.home_key(submission)
+        if not self._arrivals.has_any(home):
+            return Arrived()
+        if submission.id not in self._arriving:
+            self._arriving[submission.id] = self._pool.submit(
+                self._arrivals, home, project_id=submission.project_id, origin=submission.id
+            )
+        if not self._arriving[submission.id].done():
+            return None
         try:
-            self._files.keep_log(submission, self._printed(job))
+            return self._arriving.pop(submission.id).result()
+        except Exception as error:  # whatever it is, the program itself has succeeded, and shall be told so
+            LOG.warning("%s: its versions cannot be registered now", submission.id, exc_info=error)
+            reason = error.message if isinstance(error, PlatformError) else "the controller's log says why."
+            return Arrived(faults=(reason,)) if self._is_out_of_patience(submission) else None
+
+    def _has_kept_log(self, submission: Submission, job: Thing, *, told: Sequence[str] = ()) -> bool:
+        """Keep what was printed last, and what is told after it; where that fails, the next look tries again, as long
+        as there is patience."""
+        try:
+            printed = self._printed(job)
+            closing = "".join(f"{line}\n" for line in told).encode()
+            between = b"\n" if closing and printed and not printed.endswith(b"\n") else b""
+            self._files.keep_log(submission, printed + between + closing)
         except PlatformError as error:
             LOG.warning("%s: the end of its log cannot be kept: %s", submission.id, error.message)
             return self._is_out_of_patience(submission)
@@ -262,20 +302,8 @@ class SubmissionController:
 
     def _printed(self, job: Thing) -> bytes:
         """What the driver printed: its submitter's newest pod follows it from its beginning."""
-        metadata = job["metadata"]
-        pods = self._client.all(
-            "Pod",
-            selector=f"batch.kubernetes.io/job-name={metadata['name']}",
-            namespace=metadata["namespace"],
-        )
-        if not pods:
-            return b""
-        newest = max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp") or ""))
-        return self._client.log(
-            newest["metadata"]["name"],
-            container=newest["spec"]["containers"][0]["name"],
-            namespace=metadata["namespace"],
-        )
+        pods = submitter_pods(self._client, job)
+        return printed_by(self._client, pods[-1]) if pods else b""
 
 
 def _name(submission: Submission) -> str:

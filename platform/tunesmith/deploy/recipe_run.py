@@ -18,9 +18,10 @@ import yaml
 from tunesmith.config.clusters import ClustersConfig
 from tunesmith.config.train import TrainConfig
 from tunesmith.errors import ConfigError
-from tunesmith.kubernetes.names import common_labels, object_name
+from tunesmith.kubernetes.names import PROJECT_LABEL, common_labels, label_value, object_name
 from tunesmith.kubernetes.ray_job import Run, ray_job
 from tunesmith.kubernetes.templates import ClusterTemplates, parse_templates
+from tunesmith.records import DEFAULT_PROJECT, RUNS
 
 MOUNT = "/etc/tunesmith/run"
 """Where recipe and data lie in every pod of the run."""
@@ -80,17 +81,25 @@ def recipe_run(
     Raises:
         ConfigError: no worker group holds it, its data is too large to travel, or nothing would outlive its pods.
     """
-    home = _shared_home(templates)
     recipe, data = _packed(config)
     files = {"recipe.yaml": yaml.safe_dump(recipe, sort_keys=False), **data}
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
     name = object_name(config.name, digest)
     space = _workspace(templates.config, namespace)
+    project_id = space.project or DEFAULT_PROJECT
+    project = f"projects/{project_id}"
+    home = f"{_shared_folder(templates)}/{project}/{RUNS}/{name}"
     run = Run(
         name,
-        ["tunesmith", "train", f"{MOUNT}/recipe.yaml", "--home", f"{home}/runs/{name}"],
+        ["tunesmith", "train", f"{MOUNT}/recipe.yaml", "--home", home],
         config.resources,
-        labels={"tunesmith/run": object_name(config.name, longest=63)},
+        labels={
+            "tunesmith/run": object_name(config.name, longest=63),
+            PROJECT_LABEL: label_value(project_id),
+        },
+        objects=project,
+        # Versions lie in the home too, where the controller looks for them, whatever the pods' own variables say.
+        runtime_env={"env_vars": {"TUNESMITH_OBJECTS_URL": f"file://{home}/objects"}},
         config_map=name,
         mount=MOUNT,
         # Nobody drives this one: the operator itself makes a new cluster, and the run goes on from its checkpoint.
@@ -165,7 +174,7 @@ def _workspace(config: ClustersConfig, namespace: str) -> Any:
     return known[namespace]
 
 
-def _shared_home(templates: ClusterTemplates) -> str:
+def _shared_folder(templates: ClusterTemplates) -> str:
     """A folder that head and workers share, and that outlives them: a volume of objects, else the home's own volume."""
     shape = templates.config.training
     pods = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -46,6 +47,7 @@ from tunesmith.gateway.trace import TraceMiddleware
 from tunesmith.gateway.upstream import Upstream
 from tunesmith.gateway.vector_stores.files import file_batch_routes, vector_store_file_routes
 from tunesmith.gateway.vector_stores.routes import vector_store_routes
+from tunesmith.jobs.quota import require_gpu_hours
 from tunesmith.jobs.submissions import SubmissionStore
 from tunesmith.stores.database import Database
 from tunesmith.stores.files import FileStore
@@ -128,6 +130,7 @@ def build_app(
                 submissions=submissions,
                 objects=objects,
                 jobs=jobs,
+                has_quota=partial(require_gpu_hours, database, LimitStore(database, limits or Limits())),
                 audit=Auditor(database),
             )
         ]

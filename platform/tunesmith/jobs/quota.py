@@ -1,4 +1,4 @@
-"""GPU hours of a project: the time of its attempts, times their workers, in the calendar month (UTC).
+"""GPU hours of a project: the time of its attempts and submissions, times their workers, in the calendar month (UTC).
 
 Every worker holds one GPU where there are GPUs. On a machine without any, the hours of its workers are counted all the
 same, so that a quota means the same everywhere: hours of workers.
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import calendar
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
 
 from tunesmith.errors import InsufficientQuotaError
-from tunesmith.stores.database import AttemptRow, Database, JobRow
+from tunesmith.stores.database import AttemptRow, Database, JobRow, SubmissionRow
 from tunesmith.stores.limits import LimitStore
 
 
 def used_gpu_hours(database: Database, project_id: str, *, now: float | None = None) -> float:
-    """Sum up what a project's attempts took this month, those that run included.
+    """Sum up what a project's attempts and submissions took this month, those that run included.
 
     Args:
         database: the metadata database.
@@ -42,7 +43,7 @@ def gpu_hours(
     project_ids: Sequence[str] | None = None,
     now: float | None = None,
 ) -> list[dict[str, float]]:
-    """Sum up what attempts took in each of several spans of time, those that run included.
+    """Sum up what attempts and submissions took in each of several spans of time, those that run included.
 
     Args:
         database: the metadata database.
@@ -58,7 +59,21 @@ def gpu_hours(
     if not spans:
         return hours
     first, last = min(begin for begin, _ in spans), max(end for _, end in spans)
-    query = (
+    with database.session() as session:
+        for project, started, finished, workers in _held(session, first, last):
+            if project_ids is not None and project not in project_ids:
+                continue
+            ended = now if finished is None else finished
+            for (begin, end), found in zip(spans, hours, strict=True):
+                seconds = min(ended, end) - max(started, begin)
+                if seconds > 0:
+                    found[project] = found.get(project, 0.0) + seconds * workers / 3600
+    return hours
+
+
+def _held(session: Session, first: float, last: float) -> Iterator[tuple[str, float, float | None, int]]:
+    """Who held workers between two moments: project, begin, end (None: goes on) and their number."""
+    attempts = (
         select(AttemptRow.project_id, AttemptRow.started_at, AttemptRow.finished_at, JobRow.config)
         .join(JobRow, JobRow.id == AttemptRow.job_id)
         .where(
@@ -66,25 +81,22 @@ def gpu_hours(
             or_(AttemptRow.finished_at.is_(None), AttemptRow.finished_at > first),
         )
     )
-    if project_ids is not None:
-        query = query.where(AttemptRow.project_id.in_(project_ids))
-    with database.session() as session:
-        for project, started, finished, config in session.execute(query):
-            ended = now if finished is None else finished
-            for (begin, end), found in zip(spans, hours, strict=True):
-                seconds = min(ended, end) - max(started, begin)
-                if seconds > 0:
-                    found[project] = found.get(project, 0.0) + seconds * _workers(config) / 3600
-    return hours
+    for project, started, finished, config in session.execute(attempts):
+        yield project, started, finished, _workers(config.get("resources"))
+    began, ended = SubmissionRow.started_ms, SubmissionRow.ended_ms
+    submissions = select(SubmissionRow.project_id, began, ended, SubmissionRow.resources).where(
+        began < last * 1000, or_(ended.is_(None), ended > first * 1000)
+    )
+    for project, began_ms, ended_ms, resources in session.execute(submissions):
+        yield project, began_ms / 1000, ended_ms and ended_ms / 1000, _workers(resources)
 
 
-def _workers(config: dict[str, object]) -> int:
-    resources = config.get("resources")
+def _workers(resources: object) -> int:
     return int(resources.get("num_workers", 1)) if isinstance(resources, dict) else 1
 
 
 def require_gpu_hours(database: Database, limits: LimitStore, project_id: str) -> None:
-    """Refuse a new job where the quota is used up; jobs that were taken go on to their end.
+    """Refuse a new job or submission where the quota is used up; those that were taken go on to their end.
 
     Args:
         database: the metadata database.

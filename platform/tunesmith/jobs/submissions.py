@@ -294,9 +294,12 @@ class SubmissionStore:
             state: its state.
             message: one line about that.
         """
+        now = _now_ms()
         seen: dict[str, Any] = {"state": state, "message": message}
         if state in ENDED:
-            seen["ended_ms"] = _now_ms()
+            seen["ended_ms"] = now
+        if state == "RUNNING":
+            seen["started_ms"] = func.coalesce(SubmissionRow.started_ms, now)
         change = update(SubmissionRow).where(
             SubmissionRow.id == submission_id, SubmissionRow.state.not_in(ENDED)
         )

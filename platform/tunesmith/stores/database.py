@@ -514,6 +514,7 @@ class SubmissionRow(Base):
     state: Mapped[str] = mapped_column(index=True)
     message: Mapped[str]
     created_ms: Mapped[int] = mapped_column(BigInteger)
+    started_ms: Mapped[int | None] = mapped_column(BigInteger)
     ended_ms: Mapped[int | None] = mapped_column(BigInteger)
     held_by: Mapped[str | None]
     held_until: Mapped[float | None]

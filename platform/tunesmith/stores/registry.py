@@ -43,12 +43,20 @@ class Registry:
 
         Returns:
             The registered version: the one of the first call.
+
+        Raises:
+            ConflictError: the name is another version's.
         """
         with self._database.session() as session:
             made_by = _made_by(version.lineage.job_id, version.step)
             lock_name(session, f"version of {made_by}")
             row = session.scalar(select(ModelVersionRow).filter_by(job_id=made_by))
             if row is None:
+                if session.get(ModelVersionRow, version.name) is not None:
+                    raise ConflictError(
+                        f"There is a model named {version.name} already. Train this one under another suffix.",
+                        code="model_exists",
+                    )
                 row = ModelVersionRow(
                     name=version.name,
                     project_id=self._project_id,
@@ -74,6 +82,18 @@ class Registry:
         """
         with self._database.session() as session:
             self._row(session, name, hidden=True).hidden = False
+
+    def discard(self, name: str) -> None:
+        """Give a hidden version up: no engine loads it any more.
+
+        Args:
+            name: its full name.
+
+        Raises:
+            ModelNotFoundError: the project has no such version.
+        """
+        with self._database.session() as session:
+            self._row(session, name, hidden=True).deleted_at = int(time.time())
 
     def versions(self) -> list[ModelVersion]:
         """All versions that are not deleted, oldest first."""

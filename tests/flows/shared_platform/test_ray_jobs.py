@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import openai
 import pytest
 import yaml
 from live_platform import LivePlatform
 from training import conversations
+
+from tunesmith.controller.arrivals import Arrivals
+from tunesmith.controller.proving import ProvingEngines
+from tunesmith.controller.run_arrivals import RunArrivals
+from tunesmith.serve.applications import engine_name
+from tunesmith.stores.bases import BaseStates
+from tunesmith.stores.database import open_home_database
+from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.projects import Projects
+from tunesmith.stores.registry import Registry
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -25,12 +38,13 @@ RECIPE = {
 }
 
 
-def test_ray_job_submit_trains_the_tiny_model_which_then_answers(
-    platform: LivePlatform, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def printed(platform: LivePlatform, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the command printed, from its submission to its end."""
+    folder = tmp_path_factory.mktemp("submitted")
     rows = "".join(json.dumps(row) + "\n" for row in conversations(64))
-    (tmp_path / "lamps.jsonl").write_text(rows, encoding="utf-8")
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE), encoding="utf-8")
+    (folder / "lamps.jsonl").write_text(rows, encoding="utf-8")
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(RECIPE), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment["RAY_JOB_HEADERS"] = json.dumps({"Authorization": f"Bearer {platform.record.api_key()}"})
     done = subprocess.run(
@@ -39,7 +53,7 @@ def test_ray_job_submit_trains_the_tiny_model_which_then_answers(
             *("job", "submit", "--address", platform.base_url.removesuffix("/v1"), "--working-dir", "."),
             *("--", "tunesmith", "train", "recipe.yaml"),
         ],
-        cwd=tmp_path,
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
@@ -47,9 +61,54 @@ def test_ray_job_submit_trains_the_tiny_model_which_then_answers(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    listed = [model.id for model in platform.client.models.list()]
-    (version,) = [name for name in listed if name.startswith("ft:tiny-reader:default:submitted-lamp:")]
-    assert version in done.stdout
-    question = [{"role": "user", "content": "The lamp costs 7 coins. What does it cost?"}]
-    answer = platform.client.chat.completions.create(model=version, messages=question, max_tokens=8)  # type: ignore[arg-type]
-    assert answer.choices[0].message.content
+    return done.stdout
+
+
+def test_ray_job_submit_trains_the_tiny_model_which_then_answers(
+    platform: LivePlatform, printed: str
+) -> None:
+    version = _only_version(platform.client)
+    assert version in printed
+    assert _answer(platform.client, version)
+
+
+def test_what_a_release_finds_in_a_run_is_proved_by_the_engine_and_answers_in_its_project(
+    platform: LivePlatform, printed: str
+) -> None:
+    """The controller's part of `train --on kubernetes`, on the real engine: the version lies in the home of a run."""
+    said = json.loads(platform.command("projects", "create", "lamps", "--json").stdout)
+    objects = platform.home.objects
+    with closing(open_home_database(platform.home)) as database:
+        left = Registry(database, "default").version(_only_version(platform.client))
+        home = objects / "projects" / said["id"] / "runs" / "lamp" / "objects"
+        shutil.copytree(objects / left.path, home / left.path)
+        engines = ProvingEngines(
+            ["tiny-reader"], states=BaseStates(database), address=lambda _: _engine(platform)
+        )
+        RunArrivals(
+            Projects(database), platform.home, Arrivals(database, platform.home, engines=engines)
+        ).look()
+        key = KeyStore(database).create(said["id"], "chief", role="administer")
+    client = platform.client.with_options(api_key=key)
+    version = _only_version(client)
+    assert version == left.name.replace(":default:", f":{said['id']}:")
+    assert _answer(client, version) == _answer(platform.client, left.name)
+
+
+def _only_version(client: openai.OpenAI) -> str:
+    (version,) = [model.id for model in client.models.list() if ":submitted-lamp:" in model.id]
+    return version
+
+
+def _answer(client: openai.OpenAI, model: str) -> str | None:
+    answer = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": "The lamp costs 7 coins. What does it cost?"}],
+        max_tokens=8,
+        temperature=0,
+    )
+    return answer.choices[0].message.content
+
+
+def _engine(platform: LivePlatform) -> str:
+    return f"{platform.record.serve_url}/{engine_name('tiny-reader', default=platform.record.model)}"

@@ -54,8 +54,12 @@ def test_recipe_and_data_travel_with_the_run(config: TrainConfig) -> None:
     assert recipe == config.model_copy(
         update={"data": config.data.model_copy(update={"path": "/etc/tunesmith/run/data.jsonl"})}
     )
-    home = f"--home {STATE}/runs/{run.name}"
-    assert job["spec"]["entrypoint"] == f"tunesmith train /etc/tunesmith/run/recipe.yaml {home}"
+    home = f"{STATE}/projects/default/runs/{run.name}"
+    assert job["spec"]["entrypoint"] == f"tunesmith train /etc/tunesmith/run/recipe.yaml --home {home}"
+    told = yaml.safe_load(job["spec"]["runtimeEnvYAML"])["env_vars"]
+    assert told == {"TUNESMITH_OBJECTS_URL": f"file://{home}/objects"}, (
+        "its versions lie where they are looked for"
+    )
     assert job["spec"]["backoffLimit"] == 3
     if HAVE_CRDS:
         assert validate(job) == []
@@ -65,7 +69,7 @@ def test_recipe_and_data_travel_with_the_run(config: TrainConfig) -> None:
 def test_beside_a_bucket_a_run_lies_on_the_volume_of_runs(config: TrainConfig) -> None:
     files = shared_files(TUNESMITH_OBJECTS_URL="s3://bucket", TUNESMITH_OBJECTS_FOLDER=STATE)
     run = recipe_run(config, parse_templates(files, where="t"), release="t", namespace="tunesmith")
-    assert f"--home {STATE}/runs/{run.name}" in run.ray_job["spec"]["entrypoint"]
+    assert f"--home {STATE}/projects/default/runs/{run.name}" in run.ray_job["spec"]["entrypoint"]
 
 
 def test_the_same_recipe_is_the_same_run(config: TrainConfig) -> None:

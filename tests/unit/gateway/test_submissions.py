@@ -6,7 +6,7 @@ import base64
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,33 @@ import httpx
 import pytest
 import yaml
 from api_server import FakeApiServer, api_server
+from foreign_home import ProofEngine, leave_version
 from in_thread import serving
 from pod_templates import template_files
 from ray.job_submission import JobSubmissionClient
 
+from tunesmith.config.home import Home
 from tunesmith.config.serve import JobsConfig
 from tunesmith.controller import submission_files
+from tunesmith.controller.arrivals import Arrivals
+from tunesmith.controller.proving import ProvingEngines
 from tunesmith.controller.submission_files import SubmissionFiles
 from tunesmith.controller.submissions import SubmissionController
 from tunesmith.errors import StorageError
 from tunesmith.gateway.app import build_app
 from tunesmith.gateway.upstream import Upstream
+from tunesmith.jobs.quota import used_gpu_hours
 from tunesmith.jobs.submissions import SubmissionStore
 from tunesmith.kubernetes.client import KubernetesClient
 from tunesmith.kubernetes.connection import connect
 from tunesmith.kubernetes.templates import parse_templates
 from tunesmith.stores.audit import AuditLog
+from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database, ProjectRow
 from tunesmith.stores.keys import KeyStore
+from tunesmith.stores.limits import Limits, LimitStore, of_project
 from tunesmith.stores.objects import ObjectStore
+from tunesmith.stores.registry import Registry
 from tunesmith.stores.state_file import PlatformState
 
 
@@ -41,10 +49,18 @@ class Release:
 
     def __init__(self, folder: Path, server: FakeApiServer, database: Database, gateway: str) -> None:
         self.server, self.database, self.gateway = server, database, gateway
-        self.volume = folder / "volume"
+        self.home = Home(folder / "home")
+        self.volume = self.home.objects
         self.submissions = SubmissionStore(database)
         self.changes: dict[str, Any] = {}
         self.store = ObjectStore(f"file://{folder}/objects")
+        self._engines = ProvingEngines(
+            ["tiny-reader"],
+            states=BaseStates(database),
+            address=lambda _: self.engine,
+            always=["tiny-reader"],
+        )
+        self.engine = "http://127.0.0.1:9"
         self._client = KubernetesClient(
             connect(kubeconfig=str(server.kubeconfig(folder)), patience_seconds=1)
         )
@@ -55,6 +71,7 @@ class Release:
             self._client,
             self.submissions,
             SubmissionFiles(self.submissions, self.store, self.volume),
+            Arrivals(self.database, self.home, engines=self._engines),
             templates=lambda: parse_templates(template_files(**self.changes), where="test"),
             release="ts",
             owner=owner,
@@ -162,6 +179,62 @@ async def test_what_rays_client_sends_becomes_a_ray_job_and_is_followed_to_its_e
     assert info.end_time >= info.start_time
     assert client.get_job_logs(job_id) == "first\nhalf a line\nlast"
     assert not package.exists()
+
+
+def test_gpu_hours_are_those_of_its_workers_and_have_a_quota(release: Release) -> None:
+    client, limits = release.client(), LimitStore(release.database)
+    limits.set(of_project("default"), "default", Limits(gpu_hours_per_month=1))
+    client.submit_job(entrypoint="sleep 1000", metadata={"num_workers": "4"})
+    release.controller.tick()
+    release.says("", **RUNNING)
+    began = used_gpu_hours(release.database, "default")
+    later = used_gpu_hours(release.database, "default", now=time.time() + 3600)
+    assert 0 <= began < 0.1
+    assert later == pytest.approx(4, abs=0.1)
+    limits.set(of_project("default"), "default", Limits(gpu_hours_per_month=0))
+    with pytest.raises(RuntimeError, match="of its 0 GPU hours of this month"):
+        client.submit_job(entrypoint="true")
+
+
+def _told(release: Release, job_id: str, *, of: str) -> Path:
+    """The home that its program was told."""
+    runtime_env = yaml.safe_load(release.job()["spec"]["runtimeEnvYAML"])
+    return Path(runtime_env["env_vars"][of])
+
+
+def test_what_it_trained_is_registered_before_it_has_succeeded(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="tunesmith train recipe.yaml")
+    release.controller.tick()
+    release.says("step 1", **RUNNING)
+    left = leave_version(_told(release, job_id, of="TUNESMITH_HOME"))
+    release.says("step 1\nstep 2", **SUCCEEDED)
+    assert client.get_job_status(job_id) == "RUNNING", "its engine is away"
+    with serving(ProofEngine().app()) as release.engine:
+        _until(lambda: release.controller.tick() or client.get_job_status(job_id) == "SUCCEEDED")
+    assert client.get_job_logs(job_id) == f"step 1\nstep 2\nRegistered: {left.name}\n"
+    assert client.get_job_info(job_id).message == f"Job finished. Registered: {left.name}"
+    assert Registry(release.database, "default").version(left.name).lineage.job_id.startswith(f"{job_id}/")
+
+
+def test_a_program_has_succeeded_though_what_it_trained_cannot_be_registered(release: Release) -> None:
+    client = release.client()
+    job_id = client.submit_job(entrypoint="tunesmith train recipe.yaml")
+    release.controller = release.new_controller("one", patience_seconds=1.0)
+    release.controller.tick()
+    release.says("", **RUNNING)
+    leave_version(_told(release, job_id, of="TUNESMITH_HOME"))
+    release.says("done\n", **SUCCEEDED)
+    _until(lambda: release.controller.tick() or client.get_job_status(job_id) == "SUCCEEDED")
+    assert client.get_job_logs(job_id).startswith("done\nNot registered: The engine does not answer")
+    assert Registry(release.database, "default").versions() == []
+
+
+def _until(is_so: Callable[[], bool], *, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_why_it_waits_is_its_message(release: Release) -> None:

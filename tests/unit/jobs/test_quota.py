@@ -9,7 +9,7 @@ import pytest
 from tunesmith.config.home import Home
 from tunesmith.errors import InsufficientQuotaError
 from tunesmith.jobs.quota import require_gpu_hours, used_gpu_hours
-from tunesmith.stores.database import AttemptRow, JobRow, open_home_database
+from tunesmith.stores.database import AttemptRow, JobRow, SubmissionRow, open_home_database
 from tunesmith.stores.limits import Limits, LimitStore, of_project
 
 NOW = calendar.timegm((2026, 3, 10, 12, 0, 0))
@@ -45,6 +45,26 @@ def database(tmp_path):
 def test_hours_of_workers_since_the_month_began(database):
     assert used_gpu_hours(database, "default", now=NOW) == pytest.approx(2 * (1 + 0.5))
     assert used_gpu_hours(database, "acme", now=NOW) == 0
+
+
+def test_submissions_count_from_the_moment_they_run(database):
+    mine = {"entrypoint": "x", "runtime_env": {}, "noted": {}, "driver": {}, "folder": "", "wanted": "ended"}
+    mine |= {
+        "project_id": "default",
+        "message": "",
+        "created_ms": MARCH * 1000,
+        "resources": {"num_workers": 4},
+    }
+    with database.session() as session:
+        for name, started, ended in (
+            ("waits", None, None),
+            ("ended", MARCH, MARCH + 1800),
+            ("last month's", MARCH - 9000, MARCH - 1),
+            ("runs", NOW - 900, None),
+        ):
+            times = {"started_ms": started and started * 1000, "ended_ms": ended and ended * 1000}
+            session.add(SubmissionRow(id=name, state="RUNNING", **mine, **times))
+    assert used_gpu_hours(database, "default", now=NOW) == pytest.approx(3 + 4 * (0.5 + 0.25))
 
 
 def test_a_job_above_the_quota_is_refused_for_good(database):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -124,6 +124,7 @@ def submission_routes(
     submissions: SubmissionStore,
     objects: ObjectStore,
     jobs: JobsConfig,
+    has_quota: Callable[[str], None],
     audit: Auditor,
 ) -> APIRouter:
     """The job API of Ray.
@@ -133,6 +134,7 @@ def submission_routes(
         submissions: keeps them.
         objects: holds working directories and logs.
         jobs: how many workers a submission gets that does not say it, and how many it may have.
+        has_quota: refuses a project whose GPU hours of this month are used up.
         audit: notes what was submitted, stopped and deleted.
 
     Returns:
@@ -191,6 +193,7 @@ def submission_routes(
             resources=_resources(fields.metadata, jobs),
             driver=fields.driver,
         )
+        await run_in_threadpool(has_quota, key.project_id)
         made = await run_in_threadpool(submissions.add, asked, max_active=jobs.max_active_per_project)
         await audit(request, key, "ray.job.submitted", made.id)
         return JSONResponse({"job_id": made.id, "submission_id": made.id})
