@@ -95,7 +95,7 @@ class Plane:
         """Have the engine run with so many replicas, all of which listen; those that run stay."""
         if self.num_listening() == replicas:
             return
-        _deploy(self.document, {"num_replicas": replicas})
+        deploy(self.document, {"num_replicas": replicas})
         wait_until(lambda: self.num_listening() == replicas)
 
     def scale_between(self, bounds: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ class Plane:
         Args:
             bounds: `{"autoscaling_config": ...}`.
         """
-        _deploy(self.document, bounds)
+        deploy(self.document, bounds)
 
     def num_listening(self) -> int:
         """Replicas of the engine that listen."""
@@ -165,7 +165,7 @@ def _start(document: dict[str, Any], ray_folder: str) -> None:
 
     _start_ray(ray_folder)
     serve.start(http_options=document["http_options"])
-    _deploy(document, {"num_replicas": 1})
+    deploy(document, {"num_replicas": 1})
     wait_until(_all_run)
 
 
@@ -185,8 +185,9 @@ def _start_ray(folder: str) -> None:
         ray.init(address="local", object_store_memory=100 * 2**20, **settings)
 
 
-def _deploy(document: dict[str, Any], count: dict[str, Any]) -> None:
-    """Do what the dashboard does with a PUT; the platform's own flow test goes through the dashboard."""
+def deploy(document: dict[str, Any], count: dict[str, Any]) -> None:
+    """Have Serve run a document with so many engines, as the dashboard does at a PUT; through the dashboard goes the
+    platform's own flow test."""
     from ray.serve.context import _get_global_client
     from ray.serve.schema import ServeDeploySchema
 

@@ -146,6 +146,18 @@ Routing = Literal["shortest", "prefix"]
 """How a replica is chosen for a request."""
 
 
+class PrefillConfig(StrictModel):
+    """Engines of their own that read prompts, in a cluster; the base's replicas fetch what those have read, and write
+    the answers."""
+
+    replicas: int = Field(1, ge=1)
+    """How many read."""
+    connector: str = "NixlConnector"
+    """vLLM's KV connector, by which a cache gets from engine to engine: `NixlConnector` over RDMA, or TCP."""
+    connector_options: dict[str, Any] = Field(default_factory=dict)
+    """Its `kv_connector_extra_config`."""
+
+
 class BaseConfig(StrictModel):
     """One served base: an engine of its own; in a cluster a RayService of its own, to which replicas, GPUs and
     `worker_group` apply."""
@@ -172,6 +184,8 @@ class BaseConfig(StrictModel):
     """GPUs that share each layer; at best all on one node."""
     pipeline_parallel_size: int = Field(1, ge=1)
     """Groups of layers, each on GPUs of its own, also over nodes."""
+    prefill: PrefillConfig | None = None
+    """Engines that read prompts, with as many GPUs each as a replica; unset: every replica reads its own."""
     engine: EngineConfig | None = None
     """Knobs of its engine, and of the engines of whole models that were made from it; unset: the platform's."""
 

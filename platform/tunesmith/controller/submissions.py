@@ -27,6 +27,7 @@ from tunesmith.errors import (
     PermissionDeniedError,
     PlatformError,
 )
+from tunesmith.jobs.folders import WRITES_PROOF
 from tunesmith.jobs.submissions import State, Submission, SubmissionStore
 from tunesmith.jobs.submitted import ENTRYPOINT, pack
 from tunesmith.kubernetes.client import KubernetesClient, Thing, create_or_get
@@ -179,6 +180,7 @@ class SubmissionController:
             # A home of its own on the volume, whatever the pod's environment says; what it makes outlives it there.
             "TUNESMITH_HOME": str(home),
             "TUNESMITH_OBJECTS_URL": f"file://{home}/objects",
+            WRITES_PROOF: "1",
             **(submission.runtime_env.get("env_vars") or {}),
             ENTRYPOINT: pack(submission.entrypoint),
         }

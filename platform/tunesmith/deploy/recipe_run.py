@@ -18,6 +18,7 @@ import yaml
 from tunesmith.config.clusters import ClustersConfig
 from tunesmith.config.train import TrainConfig
 from tunesmith.errors import ConfigError
+from tunesmith.jobs.folders import WRITES_PROOF
 from tunesmith.kubernetes.names import PROJECT_LABEL, common_labels, label_value, object_name
 from tunesmith.kubernetes.ray_job import Run, ray_job
 from tunesmith.kubernetes.templates import ClusterTemplates, parse_templates
@@ -99,7 +100,7 @@ def recipe_run(
         },
         objects=project,
         # Versions lie in the home too, where the controller looks for them, whatever the pods' own variables say.
-        runtime_env={"env_vars": {"TUNESMITH_OBJECTS_URL": f"file://{home}/objects"}},
+        runtime_env={"env_vars": {"TUNESMITH_OBJECTS_URL": f"file://{home}/objects", WRITES_PROOF: "1"}},
         config_map=name,
         mount=MOUNT,
         # Nobody drives this one: the operator itself makes a new cluster, and the run goes on from its checkpoint.

@@ -19,6 +19,8 @@ from tunesmith.records import Job
 
 PROOF = "proof.json"
 """File in the export with what the engine must say too."""
+WRITES_PROOF = "TUNESMITH_WRITES_PROOF"
+"""Variable that has `tunesmith train` write that file: whoever takes the version in will ask an engine for it."""
 DATA = "data"
 """Folder of the files that a job was given."""
 PREPARED = "prepared"

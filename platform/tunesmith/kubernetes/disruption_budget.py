@@ -39,8 +39,8 @@ def _fewest_pods(base: BaseConfig, group: WorkerGroup, *, is_engine: bool) -> in
     """Pods that a group has for certain: GPUs are nobody else's, while replicas on CPUs may share a pod."""
     fewest = group.min_replicas * group.num_of_hosts
     if is_engine and group.accelerators:
-        gpus = base.min_replicas * base.tensor_parallel_size * base.pipeline_parallel_size
-        fewest = max(fewest, math.ceil(gpus / group.accelerators))
+        readers = base.prefill.replicas if base.prefill else 0
+        fewest = max(fewest, math.ceil((base.min_replicas + readers) * base.gpus / group.accelerators))
     return fewest
 
 

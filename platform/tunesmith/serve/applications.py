@@ -74,7 +74,13 @@ class Hosted:
         Returns:
             The base.
         """
-        own = {"model": version.name, "stand_ins": (), "min_replicas": 1, "max_replicas": 1}
+        own = {
+            "model": version.name,
+            "stand_ins": (),
+            "min_replicas": 1,
+            "max_replicas": 1,
+            "prefill": None,
+        }
         base = base_config(config, version.base).model_copy(update=own)
         return cls(base, str(home.objects / version.path), version.path)
 

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any
 from ray import serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
+from ray.serve.handle import DeploymentHandle
 
 from tunesmith.serve.accelerator import has_gpu
 from tunesmith.serve.applications import ENGINE
 from tunesmith.serve.first_token import FIRST_TOKEN
 from tunesmith.serve.options import EngineOptions, ReplicaOptions
+from tunesmith.serve.split_prefill import SplitPrefill
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+PREFILL = "prefill"
+"""Name of the deployment that reads prompts, where the engine does not read its own."""
 
 _FIRST_TOKEN_POLICY = "tunesmith.serve.first_token:FirstTokenPolicy"
 _PREFIX_ROUTER = "tunesmith.serve.prefix_router.PrefixRouter"
@@ -32,15 +37,17 @@ class Engine:
     The replica is its own HTTP ingress: a request takes one hop from Serve's proxy to vLLM's own handlers.
     """
 
-    def __init__(self, options: EngineOptions, *, gpu: bool) -> None:
+    def __init__(self, options: EngineOptions, *, gpu: bool, prefill: DeploymentHandle | None = None) -> None:
         self._options = options
         self._gpu = gpu
+        self._prefill = prefill
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         """Start the engine and give Serve its HTTP surface; the replica is ready when this returns."""
         from tunesmith.serve.vllm_server import VllmServer
 
-        self._server = await VllmServer.start(self._options, gpu=self._gpu)
+        split = SplitPrefill(self._prefill) if self._prefill else None
+        self._server = await VllmServer.start(self._options, gpu=self._gpu, split=split)
         return await self._server.asgi_app()
 
     async def chat(
@@ -68,6 +75,34 @@ class Engine:
         await self._server.check_health()
 
 
+class Prefill:
+    """One replica that reads prompts, and keeps what it has read until a replica of the engine has fetched it."""
+
+    async def __init__(self, options: EngineOptions, *, gpu: bool) -> None:  # type: ignore[misc]  # Serve waits for it
+        from tunesmith.serve.vllm_server import VllmServer
+
+        self._server = await VllmServer.start(options, gpu=gpu, reads_alone=True)
+
+    async def read(self, route: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """Read a prompt.
+
+        Args:
+            route: of an OpenAI request.
+            body: the request.
+
+        Returns:
+            What another engine needs to fetch the cache, for its connector; None where that needs nothing.
+
+        Raises:
+            ConfigError: the engine refuses the request; says why.
+        """
+        return await self._server.read(route, body)
+
+    async def check_health(self) -> None:
+        """Fail when the engine is dead, so that Serve replaces the replica."""
+        await self._server.check_health()
+
+
 def build(args: dict[str, Any]) -> Application:
     """Build the application `engine`; Serve calls this with the document's `args`.
 
@@ -79,19 +114,22 @@ def build(args: dict[str, Any]) -> Application:
     """
     options = EngineOptions.model_validate(args)
     gpu = has_gpu() if options.replicas.gpu is None else options.replicas.gpu
-    deployment = serve.deployment(
-        Engine,
-        name=ENGINE,
-        max_ongoing_requests=options.engine.max_num_seqs * 8,
-        max_queued_requests=options.max_queued,
-        health_check_timeout_s=60,
-        ray_actor_options={"num_cpus": options.num_cpus},
-        placement_group_bundles=replica_bundles(options, gpu=gpu),
-        placement_group_strategy="PACK",
-        **replica_count(options),
-        **replica_choice(options),
+    replica = {
+        "max_ongoing_requests": options.engine.max_num_seqs * 8,
+        "max_queued_requests": options.max_queued,
+        "health_check_timeout_s": 60,
+        "ray_actor_options": {"num_cpus": options.num_cpus},
+        "placement_group_bundles": replica_bundles(options, gpu=gpu),
+        "placement_group_strategy": "PACK",
+    }
+    engine = serve.deployment(
+        Engine, name=ENGINE, **replica, **replica_count(options), **replica_choice(options)
     )
-    return deployment.bind(options, gpu=gpu)
+    if options.replicas.prefill is None:
+        return engine.bind(options, gpu=gpu)
+    readers = options.replicas.prefill.replicas
+    prefill = serve.deployment(Prefill, name=PREFILL, num_replicas=readers, **replica)
+    return engine.bind(options, gpu=gpu, prefill=prefill.bind(options, gpu=gpu))
 
 
 def replica_bundles(options: EngineOptions, *, gpu: bool) -> list[dict[str, float]]:

@@ -37,6 +37,12 @@ def engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
     }
     if options.version is None:
         kwargs |= {"enable_lora": True, "max_loras": engine.max_loras, "max_lora_rank": engine.max_lora_rank}
+    if prefill := options.replicas.prefill:
+        kwargs["kv_transfer_config"] = {
+            "kv_connector": prefill.connector,
+            "kv_role": "kv_both",
+            "kv_connector_extra_config": prefill.connector_options,
+        }
     if endpoint := collector_endpoint():
         # vLLM would speak gRPC by default; ours is the HTTP port.
         os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunesmith.config.home import Home
-from tunesmith.config.serve import EngineConfig, RetrievalConfig, Routing
+from tunesmith.config.serve import EngineConfig, PrefillConfig, RetrievalConfig, Routing
 from tunesmith.config.strict import StrictModel
 
 
@@ -26,6 +26,8 @@ class ReplicaOptions(StrictModel):
     """Groups of layers."""
     routing: Routing = "shortest"
     """Which replica a request goes to."""
+    prefill: PrefillConfig | None = None
+    """Engines that read prompts."""
     gpu: bool | None = None
     """Whether it runs on GPUs; None: looks whether the cluster has one, which one that scales from zero has not yet."""
 

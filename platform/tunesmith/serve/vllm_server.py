@@ -16,13 +16,13 @@ from ray.llm._internal.serve.core.protocol import RawRequestInfo
 from ray.llm._internal.serve.engines.vllm.vllm_engine import VLLMEngine
 from ray.serve.llm import LLMConfig
 from ray.serve.llm.deployment import LLMServer
-from ray.serve.llm.openai_api_models import ChatCompletionRequest
+from ray.serve.llm.openai_api_models import ChatCompletionRequest, CompletionRequest
 from vllm.lora.request import LoRARequest
 from vllm.lora.resolver import LoRAResolver, LoRAResolverRegistry
 from vllm.reasoning import ReasoningParserManager
 from vllm.tool_parsers import ToolParserManager
 
-from tunesmith.errors import PlatformError
+from tunesmith.errors import ConfigError, PlatformError
 from tunesmith.serve.adapters import RegisteredAdapters
 from tunesmith.serve.cpu_executor import CpuExecutor
 from tunesmith.serve.disconnect import DisconnectOnCancel
@@ -42,6 +42,7 @@ from tunesmith.serve.openai_errors import (
 )
 from tunesmith.serve.options import EngineOptions
 from tunesmith.serve.parser_names import check_parser_names
+from tunesmith.serve.split_prefill import CHAT, ReadElsewhere, SplitPrefill
 from tunesmith.stores.version_folders import VersionFolders
 
 ROUTES = frozenset(
@@ -57,6 +58,8 @@ ROUTES = frozenset(
 )
 """What is served of vLLM's routes; the others load adapters from any path, profile, sleep, scale."""
 
+_PREFILL_PORTS, _ENGINE_PORTS = 20000, 22000
+
 
 class VllmServer:
     """A running engine with its HTTP surface and its adapters.
@@ -64,26 +67,38 @@ class VllmServer:
     Args:
         server: a started server.
         options: what it was started from.
+        split: has prompts read elsewhere, where this engine does not read its own.
     """
 
-    def __init__(self, server: LLMServer, options: EngineOptions) -> None:
+    def __init__(self, server: LLMServer, options: EngineOptions, split: SplitPrefill | None = None) -> None:
         self._server = server
         self._options = options
+        self._split = split
         self._first_tokens = FirstTokens(REGISTRY.collect)
 
     @classmethod
-    async def start(cls, options: EngineOptions, *, gpu: bool) -> VllmServer:
+    async def start(
+        cls,
+        options: EngineOptions,
+        *,
+        gpu: bool,
+        split: SplitPrefill | None = None,
+        reads_alone: bool = False,
+    ) -> VllmServer:
         """Load the model and wait until the engine answers.
 
         Args:
             options: model, limits, home.
             gpu: whether the engine runs on the replica's GPU.
+            split: has prompts read elsewhere, where this engine does not read its own.
+            reads_alone: whether it reads prompts for other engines, and answers nobody.
 
         Returns:
             The running server.
 
         Raises:
-            ConfigError: vLLM has no parser of the name that is configured.
+            ConfigError: vLLM has no parser of the name that is configured, or engines that read prompts cannot be
+                asked through its KV connector.
         """
         check_parser_names(
             options.engine,
@@ -99,12 +114,14 @@ class VllmServer:
             LoRAResolverRegistry.register_resolver("registry", _Resolver(adapters))
         register_forced_calls()
         server = _Server.sync_init(
-            _llm_config(options, gpu=gpu), engine_cls=VLLMEngine if gpu else _CpuEngine
+            _llm_config(options, gpu=gpu, reads_alone=reads_alone),
+            engine_cls=VLLMEngine if gpu else _CpuEngine,
         )
         await server.start()
+        _check_protocol(server, options)
         if not options.engine.tool_call_parser and not options.engine.reasoning_parser:
             parse_only_tools(server.engine._oai_serving_chat)
-        return cls(server, options)
+        return cls(server, options, split)
 
     async def asgi_app(self) -> FastAPI:
         """vLLM's own application, cut down to `ROUTES`, with errors in OpenAI form."""
@@ -116,6 +133,8 @@ class VllmServer:
         app.add_exception_handler(RequestValidationError, validation_error_response)
         # vLLM builds the middleware stack early; without it Starlette builds it again at the first request.
         app.middleware_stack = None
+        if self._split:
+            app.add_middleware(ReadElsewhere, split=self._split)
         app.add_middleware(OpenAIErrors)
         app.add_middleware(DisconnectOnCancel)
         return app
@@ -124,6 +143,8 @@ class VllmServer:
         self, body: dict[str, Any], headers: dict[str, str]
     ) -> AsyncGenerator[dict[str, Any] | str, None]:
         """Run one chat completion; see `Engine.chat`."""
+        if self._split:
+            body = await self._split.read(CHAT, body)
         try:
             request = ChatCompletionRequest.model_validate(body)
         except ValidationError as error:
@@ -141,6 +162,26 @@ class VllmServer:
                     yield _piece(part)
         except PlatformError as error:
             yield {**platform_error_body(error), "status": error.http_status}
+
+    async def read(self, route: str, body: dict[str, Any]) -> dict[str, Any] | None:
+        """Read a prompt for another engine; see `Prefill.read`."""
+        model, answer = (
+            (ChatCompletionRequest, self._server.chat)
+            if route == CHAT
+            else (CompletionRequest, self._server.completions)
+        )
+        try:
+            asked = model.model_validate(body)
+        except ValidationError as error:
+            raise ConfigError(f"{error.error_count()} fields of the request are wrong.") from error
+        protocol = self._server._llm_config.kv_connector_backend
+        read = await answer(protocol.prepare_prefill_request(request=asked, peer=None), None)
+        where: dict[str, Any] | None = None
+        async for piece in read:
+            if refused := getattr(piece, "error", None):
+                raise ConfigError(refused.message)
+            where = getattr(piece, "kv_transfer_params", None) or where
+        return where
 
     def first_token_seconds(self) -> float:
         """How long the first token takes just now; see `FirstTokens.slowest`."""
@@ -183,16 +224,29 @@ class _Resolver(LoRAResolver):  # type: ignore[misc]
         return LoRARequest(lora_name, 1, str(folder)) if folder else None
 
 
-def _llm_config(options: EngineOptions, *, gpu: bool) -> LLMConfig:
+def _llm_config(options: EngineOptions, *, gpu: bool, reads_alone: bool = False) -> LLMConfig:
+    # Engines on one node must not offer their caches at one port; each adds its rank, and the GPUs before it.
+    ports = {"NIXL_SIDE_CHANNEL_PORT_BASE": _PREFILL_PORTS if reads_alone else _ENGINE_PORTS}
     return LLMConfig(
         model_loading_config={"model_id": options.model, "model_source": options.source},
         accelerator_config={"kind": "gpu" if gpu else "cpu"},
         engine_kwargs=FORCED_CALLS | engine_kwargs(options, gpu=gpu),
-        experimental_configs={"stream_batching_interval_ms": 0},
+        experimental_configs={"stream_batching_interval_ms": 0, **ports},
         callback_config=CallbackConfig(callback_class=_LoadedByEngine),
         # Ray's own metrics exporter would take the place of vLLM's, which /metrics serves.
         log_engine_metrics=False,
     )
+
+
+def _check_protocol(server: LLMServer, options: EngineOptions) -> None:
+    """Refuse connectors by which the reader must be known before it is asked: Serve chooses it."""
+    protocol = server._llm_config.kv_connector_backend
+    if protocol and (protocol.requires_peer_binding or protocol.concurrent_handoff):
+        prefill = options.replicas.prefill
+        raise ConfigError(
+            f"bases[].prefill.connector={prefill.connector if prefill else None}: it needs to know the replica that "
+            "reads before it is asked. Take NixlConnector, or LMCacheConnectorV1."
+        )
 
 
 def _piece(part: Any) -> dict[str, Any] | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from tunesmith.config.train import TrainConfig
 from tunesmith.datasets.sources import hash_data, hash_validation, load_data
 from tunesmith.engines.lean_transformers import pass_over_unused
 from tunesmith.errors import PlatformError, StaleAttemptError, StorageError
-from tunesmith.jobs.folders import EXPORT, attempt_folder, job_folder, lock_folder
+from tunesmith.jobs.folders import EXPORT, WRITES_PROOF, attempt_folder, job_folder, lock_folder
 from tunesmith.jobs.lock import hold_name
 from tunesmith.jobs.store import JobStore
 from tunesmith.records import DEFAULT_PROJECT, Job, ModelVersion
@@ -27,7 +28,9 @@ from tunesmith.train.checkpoint_versions import publish_checkpoints
 from tunesmith.train.fit import fit
 from tunesmith.train.follow import Follower, Watcher
 from tunesmith.train.lineage import lineage_of
+from tunesmith.train.named import named_adapters
 from tunesmith.train.prepare import Prepared, prepare
+from tunesmith.train.proof import write_proof
 from tunesmith.train.publish import publish
 from tunesmith.train.spec import LoopSpec
 from tunesmith.train.start import located, parent_of, with_shape
@@ -88,6 +91,8 @@ def run_training(config: TrainConfig, *, home: Home, watcher: Watcher, fresh: bo
         )
         with _told_to_job(jobs, job):
             export = _train(config, prepared, job, jobs, registry, home, watcher)
+            if os.environ.get(WRITES_PROOF):
+                write_proof(config, export, named_adapters(export.parent.parent).values())
             jobs.set_state(job.id, job.fence, "publishing")
             curve = jobs.metrics(job.id)
             lineage = lineage_of(config, job, data_hash, curve)

@@ -18,12 +18,11 @@ from training import conversations
 
 from tunesmith.controller.arrivals import Arrivals
 from tunesmith.controller.proving import ProvingEngines
-from tunesmith.controller.run_arrivals import RunArrivals
+from tunesmith.jobs.folders import WRITES_PROOF
 from tunesmith.serve.applications import engine_name
 from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import open_home_database
 from tunesmith.stores.keys import KeyStore
-from tunesmith.stores.projects import Projects
 from tunesmith.stores.registry import Registry
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -51,6 +50,8 @@ def printed(platform: LivePlatform, tmp_path_factory: pytest.TempPathFactory) ->
         [
             str(Path(sys.executable).parent / "ray"),
             *("job", "submit", "--address", platform.base_url.removesuffix("/v1"), "--working-dir", "."),
+            # In a release every submission's environment says so.
+            *("--runtime-env-json", json.dumps({"env_vars": {WRITES_PROOF: "1"}})),
             *("--", "tunesmith", "train", "recipe.yaml"),
         ],
         cwd=folder,
@@ -80,14 +81,14 @@ def test_what_a_release_finds_in_a_run_is_proved_by_the_engine_and_answers_in_it
     objects = platform.home.objects
     with closing(open_home_database(platform.home)) as database:
         left = Registry(database, "default").version(_only_version(platform.client))
-        home = objects / "projects" / said["id"] / "runs" / "lamp" / "objects"
-        shutil.copytree(objects / left.path, home / left.path)
+        home = f"projects/{said['id']}/runs/lamp"
+        shutil.copytree(objects / left.path, objects / home / "objects" / left.path)
         engines = ProvingEngines(
             ["tiny-reader"], states=BaseStates(database), address=lambda _: _engine(platform)
         )
-        RunArrivals(
-            Projects(database), platform.home, Arrivals(database, platform.home, engines=engines)
-        ).look()
+        arrivals = Arrivals(database, platform.home, engines=engines)
+        arrived = arrivals(home, project_id=said["id"], origin="run-lamp")
+        assert arrived.faults == ()
         key = KeyStore(database).create(said["id"], "chief", role="administer")
     client = platform.client.with_options(api_key=key)
     version = _only_version(client)

@@ -10,7 +10,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from tunesmith.config.home import Home
 from tunesmith.config.serve import BudgetConfig, EngineConfig, ServeConfig
-from tunesmith.serve import answer, embedder
+from tunesmith.serve import answer, embedder, engine
 from tunesmith.serve.applications import Hosted, cluster_applications, engine_name, serve_applications
 from tunesmith.serve.options import AnswerOptions, EmbedderOptions, EngineOptions
 
@@ -94,6 +94,24 @@ def test_the_embedder_and_retrieval_have_as_many_replicas_as_configured(home: Ho
     assert _retrieval_deployments(cluster) == [(3, 1), (3, 1)]
     once = cluster_applications(ServeConfig(), base, home=home, milvus_uri="http://m:1", gpu=True)
     assert _retrieval_deployments(once) == [(1, None), (1, None)]
+
+
+def test_prompts_are_read_by_replicas_of_their_own_where_a_base_says_so_and_in_a_cluster_alone(
+    home: Home,
+) -> None:
+    bases = [{"model": "org/a", "tensor_parallel_size": 2, "prefill": {"replicas": 3}}, {"model": "org/b"}]
+    config = ServeConfig.model_validate({"bases": bases})
+    split, whole = [
+        cluster_applications(config, Hosted.configured(base), home=home, milvus_uri="http://m:1", gpu=True)
+        for base in config.served_bases
+    ]
+    built = engine.build(_args(split, "engine"))
+    prefill = built._bound_deployment.init_kwargs["prefill"]._bound_deployment
+    assert (prefill.name, prefill.num_replicas) == ("prefill", 3)
+    assert prefill._replica_config.placement_group_bundles == [{"CPU": 1.0, "GPU": 1.0}, {"GPU": 1.0}]
+    assert "prefill" not in engine.build(_args(whole, "engine"))._bound_deployment.init_kwargs
+    alone = serve_applications(config, home=home, milvus_uri=None, http_port=1)
+    assert _args(alone, "engine")["replicas"]["prefill"] is None
 
 
 def _retrieval_deployments(document: dict) -> list[tuple[int, int | None]]:
