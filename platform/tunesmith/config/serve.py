@@ -156,6 +156,8 @@ class PrefillConfig(StrictModel):
     """vLLM's KV connector, by which a cache gets from engine to engine: `NixlConnector` over RDMA, or TCP."""
     connector_options: dict[str, Any] = Field(default_factory=dict)
     """Its `kv_connector_extra_config`."""
+    patience_seconds: float = Field(10, gt=0)
+    """How long a request waits until its prompt is read elsewhere; then the replica that answers reads it."""
 
 
 class BaseConfig(StrictModel):

@@ -46,9 +46,14 @@ class Engine:
         """Start the engine and give Serve its HTTP surface; the replica is ready when this returns."""
         from tunesmith.serve.vllm_server import VllmServer
 
-        split = SplitPrefill(self._prefill) if self._prefill else None
-        self._server = await VllmServer.start(self._options, gpu=self._gpu, split=split)
+        self._server = await VllmServer.start(self._options, gpu=self._gpu, split=self._split())
         return await self._server.asgi_app()
+
+    def _split(self) -> SplitPrefill | None:
+        prefill = self._options.replicas.prefill
+        if self._prefill is None or prefill is None:
+            return None
+        return SplitPrefill(self._prefill, patience_seconds=prefill.patience_seconds)
 
     async def chat(
         self, body: dict[str, Any], headers: dict[str, str]

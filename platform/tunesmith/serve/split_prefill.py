@@ -9,13 +9,14 @@ The replica that answers decides nothing but this: whatever cannot be read elsew
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ray.serve.handle import DeploymentHandle
+    from ray.serve.handle import DeploymentHandle, DeploymentResponse
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOG = logging.getLogger("ray.serve")
@@ -65,10 +66,12 @@ class SplitPrefill:
 
     Args:
         prefill: the deployment whose replicas read them.
+        patience_seconds: how long a request waits for that; then its prompt is read here.
     """
 
-    def __init__(self, prefill: DeploymentHandle) -> None:
+    def __init__(self, prefill: DeploymentHandle, *, patience_seconds: float) -> None:
         self._prefill = prefill
+        self._patience_seconds = patience_seconds
 
     async def read(self, route: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Have the prompt of a request read.
@@ -83,13 +86,20 @@ class SplitPrefill:
         # A client may not say from which address an engine fetches what.
         request = {name: value for name, value in body.items() if name != _PARAMS}
         try:
-            where = await self._prefill.read.remote(route, prompt_alone(request))
-        except (
-            Exception
-        ) as error:  # it is gone, full, or refuses: the engine here reads for itself, and says so better
+            where = await self._ask(route, prompt_alone(request))
+        except Exception as error:
+            # It is gone, busy, or refuses: the engine here reads for itself, and says better what is wrong.
             LOG.warning("A prompt is read here: %s: %s", type(error).__name__, error)
             where = None
         return {**request, _PARAMS: where} if where else request
+
+    async def _ask(self, route: str, prompt: dict[str, Any]) -> dict[str, Any] | None:
+        asked = self._prefill.read.remote(route, prompt)
+        try:
+            return await asyncio.wait_for(_answer_of(asked), self._patience_seconds)
+        except BaseException:
+            asked.cancel()  # nobody would fetch what it reads
+            raise
 
 
 class ReadElsewhere:
@@ -114,7 +124,7 @@ class ReadElsewhere:
             return None
         try:
             body = json.loads(whole)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None  # vLLM says what is wrong with it
         if isinstance(body, dict):
             whole = json.dumps(await self._split.read(route, body)).encode()
@@ -133,6 +143,11 @@ class _Again:
             return await self._receive()
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
+
+
+async def _answer_of(asked: DeploymentResponse) -> dict[str, Any] | None:
+    where: dict[str, Any] | None = await asked
+    return where
 
 
 def _route(scope: Scope) -> str | None:

@@ -7,6 +7,7 @@ which leaves the cache in files.
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def plane(one_plane: Plane, caches: Path, unsplit: list[str]) -> Iterator[Plane]
         "replicas": 1,
         "connector": "ExampleConnector",
         "connector_options": {"shared_storage_path": str(caches)},
+        "patience_seconds": 2,
     }
     deploy(document, {"num_replicas": 1})
     wait_until(lambda: _reads(one_plane))
@@ -130,5 +132,7 @@ def test_while_nobody_reads_the_engine_reads_for_itself(plane: Plane) -> None:
     assert readers
     for reader in readers:
         ray.kill(ray.get_actor(reader["name"], namespace=reader["namespace"]))
+    began = time.monotonic()
     assert _ask(plane, "Who reads now? " + LONG)[0]
+    assert time.monotonic() - began < 15, "it waits for no reader to come back"
     wait_until(lambda: serve.status().applications["engine"].status == "RUNNING")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -20,12 +21,23 @@ class Reader:
         self.where, self.error = where, error
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.read = self
+        self.seconds, self.cancelled = 0.0, False
 
-    async def remote(self, route: str, body: dict[str, Any]) -> dict[str, Any] | None:
+    def remote(self, route: str, body: dict[str, Any]) -> Reader:
         self.asked.append((route, body))
+        return self
+
+    def __await__(self) -> Generator[Any, None, dict[str, Any] | None]:
+        return self._answer().__await__()
+
+    async def _answer(self) -> dict[str, Any] | None:
+        await asyncio.sleep(self.seconds)
         if self.error:
             raise self.error
         return self.where
+
+    def cancel(self) -> None:
+        self.cancelled = True
 
 
 class App:
@@ -58,7 +70,7 @@ async def _send(reader: Reader, *pieces: bytes, path: str = f"/engine{CHAT}", me
 
     async def ignore(message: Any) -> None: ...
 
-    split = SplitPrefill(reader)  # type: ignore[arg-type]
+    split = SplitPrefill(reader, patience_seconds=0.2)  # type: ignore[arg-type]
     await ReadElsewhere(app, split)(scope, messages.get, ignore)
     return app
 
@@ -80,6 +92,24 @@ async def test_what_nobody_could_read_goes_on_as_it_came(reader: Reader) -> None
     assert json.loads((await _send(reader, json.dumps(BODY).encode())).body) == BODY
 
 
+async def test_a_reader_that_takes_too_long_is_not_waited_for() -> None:
+    reader = Reader(WHERE)
+    reader.seconds = 60
+    assert json.loads((await _send(reader, json.dumps(BODY).encode())).body) == BODY
+    assert reader.cancelled
+
+
+async def test_a_request_that_is_given_up_is_given_up_there_too() -> None:
+    reader = Reader(WHERE)
+    reader.seconds = 60
+    sending = asyncio.ensure_future(_send(reader, json.dumps(BODY).encode()))
+    await asyncio.sleep(0.05)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert reader.cancelled
+
+
 async def test_a_client_names_no_address() -> None:
     told = {**BODY, "kv_transfer_params": {"remote_host": "10.0.0.1"}}
     for reader in (Reader(None), Reader(WHERE)):
@@ -88,7 +118,7 @@ async def test_a_client_names_no_address() -> None:
         assert reader.asked == [(CHAT, BODY)]
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1]", b"", b"\xff"])
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"", b"\xff", b"[" * 100_000])
 async def test_what_is_no_request_is_vllms_to_refuse(body: bytes) -> None:
     reader = Reader(WHERE)
     assert (await _send(reader, body)).body == body
