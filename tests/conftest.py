@@ -23,6 +23,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tunesmith.config.home import Home
+from tunesmith.stores import database
 from tunesmith.stores.database import Base, Database, ProjectRow, migrate
 from tunesmith.stores.objects import ObjectStore
 
@@ -151,6 +152,30 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "metadata.sqlite3"
     migrate(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_databases_are_copies(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """A new SQLite database is a copy of one that was migrated once: to migrate takes longer than most tests do.
+
+    In this process alone; what tests start migrates as ever, and `test_migrate.py` asks for it by name.
+    """
+    template = tmp_path_factory.mktemp("template") / "metadata.sqlite3"
+
+    def copy_or_migrate(url: str) -> None:
+        path = Path(url.removeprefix("sqlite:///"))
+        if not url.startswith("sqlite:///") or path.exists():
+            migrate(url)
+            return
+        if not template.exists():
+            migrate(f"sqlite:///{template}")
+        shutil.copyfile(template, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "migrate", copy_or_migrate)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     make_url,
     select,
+    text,
     update,
 )
 from sqlalchemy.engine import Engine
@@ -35,6 +36,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from tunesmith.config.home import Home
 from tunesmith.errors import ConfigError, DependencyError, StorageError
 from tunesmith.records import DEFAULT_ORGANISATION, OWNER
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Base(DeclarativeBase):
@@ -649,7 +652,8 @@ def open_home_database(home: Home) -> Database:
         home.make()
         with (home.root / ".migration.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            migrate(home.database_url)
+            if not is_migrated(home.database_url):
+                migrate(home.database_url)
     except OSError as error:
         raise StorageError(
             f"{home.root} cannot be written: {error.strerror}. Set TUNESMITH_HOME elsewhere."
@@ -659,17 +663,40 @@ def open_home_database(home: Home) -> Database:
     return Database(home.database_url)
 
 
+def is_migrated(url: str) -> bool:
+    """Whether a database is at the newest schema.
+
+    Args:
+        url: SQLAlchemy URL.
+
+    Returns:
+        True where its revision is that of the newest migration; False where it is not there.
+    """
+    path = make_url(url).database if url.startswith("sqlite:") else None
+    if path is not None and not Path(path).exists():
+        return False  # to ask would make the file
+    engine = open_engine(url)
+    try:
+        with engine.connect() as connection:
+            revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except DBAPIError:
+        return False
+    finally:
+        engine.dispose()
+    return bool(revision == max(file.name[:4] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")))
+
+
 def migrate(url: str) -> None:
     """Bring a database to the newest schema.
 
     Args:
         url: SQLAlchemy URL.
     """
-    # Replicas and short commands open databases that are migrated already: they are spared 3 s of imports.
+    # Replicas and short commands open databases that are migrated already: they are spared seconds of imports.
     from alembic import command
     from alembic.config import Config as AlembicConfig
 
     config = AlembicConfig()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     command.upgrade(config, "head")
