@@ -46,6 +46,13 @@ def test_generated_page_is_fresh(page: tuple[Path, str]) -> None:
     assert path.read_text(encoding="utf-8") == text, f"{path.relative_to(ROOT)} is stale: run `make docs`"
 
 
+def test_every_page_is_in_the_list() -> None:
+    """One that nothing leads to is read by nobody."""
+    listed = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "decisions").glob("*.md")]
+    assert [page.name for page in pages if page.name != "README.md" and f"{page.name})" not in listed] == []
+
+
 def test_recipes_are_shipped() -> None:
     assert RECIPES
 
