@@ -33,7 +33,7 @@ def test_weights_are_fetched_once_for_what_is_served_and_once_for_each_project()
             for turn in ("first", "second"):
                 assert HELD in _run(machine, f"serving-{turn}", _serving(objects), FETCH)
             assert sorted(hub.fetched) == sorted(FILES), "the second pod downloaded again"
-            assert HELD in _run(machine, "job", _training(objects, "projects/support"), FETCH)
+            assert HELD in _run(machine, "job", _training(objects, "support"), FETCH)
             assert len(hub.fetched) == 2 * len(FILES), "the project read the cache of what is served"
         kept = machine.claim("tunesmith-model-cache")
         cached = f"hub/models--acme--base/snapshots/{COMMIT}/model.safetensors"
@@ -42,8 +42,8 @@ def test_weights_are_fetched_once_for_what_is_served_and_once_for_each_project()
             assert link.is_symlink()
             assert kept / folder in link.resolve().parents, "a link that leads out of its mount"
             assert link.stat().st_uid == 10001
-        hunted = f"import os; print(os.listdir('{_mount(_training(objects, 'projects/legal'))}'))"
-        assert "[]" in _run(machine, "other", _training(objects, "projects/legal"), hunted)
+        hunted = f"import os; print(os.listdir('{_mount(_training(objects, 'legal'))}'))"
+        assert "[]" in _run(machine, "other", _training(objects, "legal"), hunted)
 
 
 def test_a_cache_filled_by_hand_is_read_without_a_hub_and_written_by_nobody() -> None:
@@ -59,7 +59,7 @@ def test_a_cache_filled_by_hand_is_read_without_a_hub_and_written_by_nobody() ->
         (snapshot / "refs").mkdir()
         (snapshot / "refs" / "main").write_text(COMMIT, encoding="ascii")
         objects = _rendered("modelHub.offline=true")
-        for part, pod in (("serving", _serving(objects)), ("job", _training(objects, "projects/support"))):
+        for part, pod in (("serving", _serving(objects)), ("job", _training(objects, "support"))):
             assert HELD in _run(machine, part, pod, FETCH)
             spoiled = machine.start(
                 f"{part}-spoils", pod, command=["python", "-c", f"open('{_mount(pod)}/x', 'w')"]
@@ -84,9 +84,9 @@ def _serving(objects: Objects) -> dict[str, Any]:
     return pods_of(service)[-1]
 
 
-def _training(objects: Objects, folder: str) -> dict[str, Any]:
+def _training(objects: Objects, project: str) -> dict[str, Any]:
     made = templates(objects)
-    run = Run("a", ["b"], ResourcesConfig(num_workers=1), objects=folder)
+    run = Run("a", ["b"], ResourcesConfig(num_workers=1), project, f"projects/{project}/jobs/1")
     return pods_of(ray_job(run, made, workspace=made.config.workspaces[0], release=RELEASE))[1]
 
 

@@ -30,15 +30,21 @@ SAID: dict[str, Any] = {
 """What the trainer's proof says of it."""
 
 
-def leave_version(folder: Path, *, name: str = "lamp", model: str = "tiny-reader") -> ModelVersion:
+def leave_version(
+    folder: Path,
+    *,
+    name: str = "lamp",
+    model: str = "tiny-reader",
+    proof: bytes = json.dumps([SAID]).encode(),
+) -> ModelVersion:
     """Train nothing, and publish an adapter of a few bytes in a home."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNESMITH_OBJECTS_URL", f"file://{folder}/objects")
         patch.delenv("TUNESMITH_DATABASE_URL", raising=False)
-        return _publish(Home(folder), name, model)
+        return _publish(Home(folder), name, model, proof)
 
 
-def _publish(home: Home, name: str, model: str) -> ModelVersion:
+def _publish(home: Home, name: str, model: str, proof: bytes) -> ModelVersion:
     home.make()
     database: Database = open_home_database(home)
     config = load_recipe(
@@ -51,7 +57,7 @@ def _publish(home: Home, name: str, model: str) -> ModelVersion:
     export.mkdir()
     (export / "adapter_model.safetensors").write_bytes(b"weights of " + name.encode())
     (export / "adapter_config.json").write_text("{}")
-    (export / PROOF).write_text(json.dumps([SAID]))
+    (export / PROOF).write_bytes(proof)
     lineage = Lineage(
         base=model,
         data_hash="0" * 64,

@@ -32,7 +32,10 @@ def canonical_base(name: str) -> str:
     Returns:
         The shipped model's name, a folder's real path, or any other name as it is.
     """
-    folder = Path(model_source(name)).expanduser()
+    try:
+        folder = Path(model_source(name)).expanduser()
+    except RuntimeError:  # `~somebody` whom this machine does not know
+        return name
     if not folder.is_dir():
         return name
     folder = folder.resolve()

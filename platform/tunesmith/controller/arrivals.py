@@ -2,7 +2,8 @@
 
     <its home>/objects/projects/default/models/<id>  -->  projects/<project>/models/<id>  -->  proof  -->  the name
 
-`ray job submit` and `tunesmith train --on kubernetes` leave such homes on the volume that pods share.
+`ray job submit` and `tunesmith train --on kubernetes` leave such homes on the volume that pods share. Their pods mount
+no more of it than that home.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from tunesmith.config.home import Home
 from tunesmith.controller.parity import prove
 from tunesmith.controller.proving import ProvingEngines
-from tunesmith.errors import ConflictError, DataError, ModelNotFoundError
+from tunesmith.errors import DataError, ModelNotFoundError, PlatformError, StorageError, UnavailableError
 from tunesmith.records import ModelVersion
 from tunesmith.stores.database import Database
 from tunesmith.stores.foreign_versions import (
@@ -37,11 +38,13 @@ class Arrived:
 
     Attributes:
         names: those that answer under their names now.
-        faults: one line for each that does not, and why.
+        faults: one line for each that does not and never will, and why.
+        waiting: why others must be tried again; empty where none must.
     """
 
     names: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    waiting: str = ""
 
     @property
     def lines(self) -> list[str]:
@@ -76,59 +79,69 @@ class Arrivals:
         """
         return bool(foreign_versions(self._home.objects, made_in))
 
-    def __call__(self, made_in: str, *, project_id: str, origin: str) -> Arrived:
+    def __call__(self, made_in: str, *, project_id: str, origin: str, last: bool = False) -> Arrived:
         """Take in all versions that a program has left; again changes nothing.
 
         Args:
             made_in: the program's home, relative to the folder of objects.
             project_id: whose they will be.
             origin: what the program is called; stands in their lineage.
+            last: whether this is the last try: what would have to wait is given up.
 
         Returns:
             What became of them.
-
-        Raises:
-            UnavailableError: an engine does not answer now; to call again is right.
-            StorageError: there is no room.
         """
-        names, faults = [], []
+        names, faults, waiting = [], [], ""
         for folder in foreign_versions(self._home.objects, made_in):
             try:
-                said = read_foreign_version(self._home.objects, folder)
-                names.append(self._take_in(folder, said, project_id, origin))
-            except (DataError, ConflictError) as error:
-                faults.append(f"{folder.rpartition('/')[2]}: {error.message.rstrip('.')}.")
-        for line in (arrived := Arrived(tuple(names), tuple(faults))).lines:
-            LOG.info("%s: %s", origin, line)
-        return arrived
+                names.append(self._take_in(folder, project_id, origin, last=last))
+            except (UnavailableError, StorageError) as error:
+                if last:
+                    faults.append(_fault(folder, error.message))
+                else:
+                    waiting = error.message
+            except PlatformError as error:
+                faults.append(_fault(folder, error.message))
+            except Exception:  # a program wrote what is read here; the next version is not to suffer from it
+                LOG.exception("%s: %s", origin, folder)
+                faults.append(_fault(folder, "the controller's log says why"))
+        return Arrived(tuple(names), tuple(faults), waiting)
 
-    def _take_in(self, folder: str, said: ForeignVersion, project_id: str, origin: str) -> str:
+    def _take_in(self, folder: str, project_id: str, origin: str, *, last: bool) -> str:
+        said = read_foreign_version(self._home.objects, folder)
         version = _as_own(folder, said, project_id, origin)
         registry = Registry(self._database, project_id)
-        if _is_named(registry, version.name, version.path):
+        if _is_named(registry, version):
             return version.name
-        self._require_engine(version)
+        self._require_place(version, registry)
         copy_foreign_version(self._home.objects, folder, said, self._home.objects / version.path)
         VersionFolders(self._home).push(version.path)
         registry.register(version, hidden=True)
-        self._prove(version, registry)
+        self._prove(version, registry, last=last)
         registry.reveal(version.name)
+        LOG.info("%s: registered %s", origin, version.name)
         return version.name
 
-    def _prove(self, version: ModelVersion, registry: Registry) -> None:
-        try:
-            with self._engines.client(version) as engine:
-                prove(version.name, self._home.objects / version.path, client=engine)
-        except DataError:
-            registry.discard(version.name)  # or a whole model would go on holding an engine
-            raise
-
-    def _require_engine(self, version: ModelVersion) -> None:
+    def _require_place(self, version: ModelVersion, registry: Registry) -> None:
+        if registry.is_deleted(version.name):
+            raise DataError(f"{version.name} was deleted, or differed from what the engine says")
         if not self._engines.serves(version):
             raise DataError(
                 f"{version.name} was trained on {version.base}, which this release does not serve. Add it to "
                 "`config.bases` and run the same command again"
             )
+
+    def _prove(self, version: ModelVersion, registry: Registry, *, last: bool) -> None:
+        try:
+            with self._engines.client(version) as engine:
+                prove(version.name, self._home.objects / version.path, client=engine)
+        except UnavailableError:
+            if last:
+                registry.discard(version.name)
+            raise
+        except Exception:
+            registry.discard(version.name)  # or a whole model would go on holding an engine
+            raise
 
 
 def _as_own(folder: str, said: ForeignVersion, project_id: str, origin: str) -> ModelVersion:
@@ -141,13 +154,18 @@ def _as_own(folder: str, said: ForeignVersion, project_id: str, origin: str) -> 
         kind=said.kind,
         path=f"projects/{project_id}/models/{digest}",
         created_at=int(time.time()),
-        lineage=replace(said.lineage, job_id=f"{origin}/{said.lineage.job_id}"),
+        lineage=replace(said.lineage, base=said.base, job_id=f"{origin}/{folder.rpartition('/')[2]}"),
     )
 
 
-def _is_named(registry: Registry, name: str, path: str) -> bool:
+def _is_named(registry: Registry, version: ModelVersion) -> bool:
     """Whether it was taken in before."""
     try:
-        return registry.version(name).path == path
+        return registry.version(version.name).path == version.path
     except ModelNotFoundError:
         return False
+
+
+def _fault(folder: str, message: str) -> str:
+    told = f"{folder.rpartition('/')[2]}: {' '.join(message.split()).rstrip('.')}."
+    return "".join(letter if letter.isprintable() else "?" for letter in told)[:500]

@@ -83,7 +83,8 @@ class ClusterController:
         )
         engines = _proving_engines(settings, states)
         arrivals = Arrivals(database, settings.home, engines=engines)
-        self._runs = RunArrivals(Projects(database), settings.home, arrivals)
+        patience = settings.config.jobs.patience_seconds
+        self._runs = RunArrivals(Projects(database), settings.home, arrivals, patience_seconds=patience)
         submissions = SubmissionStore(database)
         self._submissions = SubmissionController(
             client,
@@ -93,7 +94,7 @@ class ClusterController:
             templates=templates,
             release=settings.release,
             owner=owner,
-            patience_seconds=settings.config.jobs.patience_seconds,
+            patience_seconds=patience,
             keep_seconds=settings.config.jobs.keep_seconds,
         )
         self._jobs = JobController(

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
+from pydantic import Field, TypeAdapter, ValidationError
 
+from tunesmith.config.strict import StrictModel
 from tunesmith.errors import DataError, UnavailableError
 from tunesmith.jobs.folders import PROOF
 
 TIE = 0.25
 """Logits nearer than this may change places: engines compute in bfloat16, which rounds a logit of 30 by 0.06."""
 _SECONDS = 120.0
+_LARGEST_PROOF_BYTES = 2**20
+
+
+class _Message(StrictModel):
+    role: str
+    content: str
+
+
+class _Said(StrictModel):
+    """What `train.proof` wrote of one prompt."""
+
+    messages: list[_Message] = Field(max_length=1000)
+    prompt_token_ids: list[int]
+    token_ids: list[int] = Field(min_length=1, max_length=64)
+    margins: list[float]
+
+
+_PROOF = TypeAdapter(Annotated[list[_Said], Field(min_length=1, max_length=16)])
 
 
 def prove(version: str, folder: Path, *, client: httpx.Client) -> int:
@@ -32,22 +51,36 @@ def prove(version: str, folder: Path, *, client: httpx.Client) -> int:
         DataError: trainer and engine differ, and where; or there is no proof.
         UnavailableError: the engine does not answer now.
     """
+    return sum(_compare(version, said, _ask(version, said, client)) for said in _read(version, folder))
+
+
+def _read(version: str, folder: Path) -> list[_Said]:
+    """What the trainer noted; a foreign program may have written it."""
     try:
-        proof = json.loads((folder / PROOF).read_text(encoding="utf-8"))
+        with (folder / PROOF).open("rb") as file:
+            proof = _PROOF.validate_json(file.read(_LARGEST_PROOF_BYTES))
     except FileNotFoundError:
         # A zombie left this adapter after the run had said what it says.
         raise DataError(
             f"{version} has no {PROOF}: there is nothing to compare with.", code="parity"
         ) from None
-    return sum(_compare(version, said, _ask(version, said, client)) for said in proof)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise DataError(
+            f"{PROOF} of {version} proves nothing: {where}: {fault['msg']}.", code="parity"
+        ) from None
+    if any(len(said.token_ids) != len(said.margins) for said in proof):
+        raise DataError(f"{PROOF} of {version} proves nothing: a margin for each token.", code="parity")
+    return proof
 
 
-def _ask(version: str, said: Mapping[str, Any], client: httpx.Client) -> Mapping[str, Any]:
+def _ask(version: str, said: _Said, client: httpx.Client) -> Mapping[str, Any]:
     body = {
         "model": version,
-        "messages": said["messages"],
+        "messages": [message.model_dump() for message in said.messages],
         "temperature": 0,
-        "max_tokens": len(said["token_ids"]),
+        "max_tokens": len(said.token_ids),
         "return_token_ids": True,
     }
     try:
@@ -72,11 +105,11 @@ def _is_refusal(answer: httpx.Response) -> bool:
         return False
 
 
-def _compare(version: str, said: Mapping[str, Any], answer: Mapping[str, Any]) -> int:
-    _require_equal(version, "prompt's tokens", said["prompt_token_ids"], answer["prompt_token_ids"])
+def _compare(version: str, said: _Said, answer: Mapping[str, Any]) -> int:
+    _require_equal(version, "prompt's tokens", said.prompt_token_ids, answer["prompt_token_ids"])
     served = answer["choices"][0]["token_ids"]
-    agreed = agreement(said["token_ids"], said["margins"], served)
-    _require_equal(version, "continuation", said["token_ids"][:agreed], served[:agreed])
+    agreed = agreement(said.token_ids, said.margins, served)
+    _require_equal(version, "continuation", said.token_ids[:agreed], served[:agreed])
     return agreed
 
 

@@ -47,7 +47,7 @@ class SubmissionFiles:
             submission: the submission.
 
         Returns:
-            A folder on the volume; it is made by whoever writes there first.
+            A folder on the volume.
         """
         return self._folder / self.home_key(submission)
 
@@ -76,6 +76,8 @@ class SubmissionFiles:
             NotFoundError: a package is not there.
             StorageError: the volume cannot be written.
         """
+        # Before its pods mount it: what a kubelet makes is root's.
+        self.home(submission).mkdir(parents=True, exist_ok=True)
         asked = dict(submission.runtime_env)
         # Its client has left them out of the package; Ray takes this word only beside a folder.
         asked.pop("excludes", None)

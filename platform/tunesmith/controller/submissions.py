@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 from tunesmith.config.train import ResourcesConfig
@@ -188,13 +189,14 @@ class SubmissionController:
             _name(submission),
             _COMMAND,
             ResourcesConfig.model_validate(submission.resources),
+            project=submission.project_id,
+            objects=submission.folder,
             labels={
                 SUBMISSION_LABEL: label_value(submission.id),
                 PROJECT_LABEL: label_value(submission.project_id),
             },
             # A program is not known to bear a second start.
             retries=0,
-            objects=f"projects/{submission.project_id}",
             runtime_env=runtime_env,
             driver=submission.driver,
             secrets=False,
@@ -220,7 +222,11 @@ class SubmissionController:
 
     def _conclude(self, submission: Submission, job: Thing, said: str, message: str) -> None:
         """Note its end, once the versions that it trained are registered and the end of its log is kept."""
-        arrived = self._arrived(submission) if said == "SUCCEEDED" else Arrived()
+        self._submissions.note_run(
+            submission.id, _milliseconds(job, "startTime"), _milliseconds(job, "endTime")
+        )
+        trained = said == "SUCCEEDED" and submission.wanted != "stopped"
+        arrived = self._arrived(submission) if trained else Arrived()
         if arrived is None:
             self._submissions.observe(
                 submission.id, "RUNNING", "The command has ended; what it trained is proved."
@@ -244,16 +250,16 @@ class SubmissionController:
             return Arrived()
         if submission.id not in self._arriving:
             self._arriving[submission.id] = self._pool.submit(
-                self._arrivals, home, project_id=submission.project_id, origin=submission.id
+                self._arrivals,
+                home,
+                project_id=submission.project_id,
+                origin=submission.id,
+                last=self._is_out_of_patience(submission),
             )
         if not self._arriving[submission.id].done():
             return None
-        try:
-            return self._arriving.pop(submission.id).result()
-        except Exception as error:  # whatever it is, the program itself has succeeded, and shall be told so
-            LOG.warning("%s: its versions cannot be registered now", submission.id, exc_info=error)
-            reason = error.message if isinstance(error, PlatformError) else "the controller's log says why."
-            return Arrived(faults=(reason,)) if self._is_out_of_patience(submission) else None
+        arrived = self._arriving.pop(submission.id).result()
+        return None if arrived.waiting else arrived
 
     def _has_kept_log(self, submission: Submission, job: Thing, *, told: Sequence[str] = ()) -> bool:
         """Keep what was printed last, and what is told after it; where that fails, the next look tries again, as long
@@ -294,6 +300,7 @@ class SubmissionController:
 
     def _end(self, submission: Submission, state: State, message: str) -> None:
         self._failing.pop(submission.id, None)
+        self._arriving.pop(submission.id, None)
         self._submissions.observe(submission.id, state, message)
         self._files.remove_copies(submission)
         LOG.info("%s: %s: %s", submission.id, state, message)
@@ -311,6 +318,12 @@ class SubmissionController:
 def _name(submission: Submission) -> str:
     # Of the folder too: a deleted submission's id may be taken again while its RayJob is still going.
     return object_name("submitted", submission.id, submission.folder.rpartition("/")[2][:8])
+
+
+def _milliseconds(job: Thing, field: str) -> int | None:
+    """A moment of a RayJob's status."""
+    said = (job.get("status") or {}).get(field)
+    return int(datetime.fromisoformat(said).timestamp() * 1000) if said else None
 
 
 def _has_ended(job: Thing | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -150,6 +151,27 @@ class Helm:
         """
         words = ["uninstall", release.name, "--namespace", release.namespace, "--wait", "--ignore-not-found"]
         _run([str(self.binary), *words, *release.at])
+
+    def is_deployed(self, release: Release) -> bool:
+        """Whether a release came up; one that failed, or that a killed helm has left in the middle, did not.
+
+        Args:
+            release: which.
+
+        Returns:
+            True where helm calls it deployed.
+
+        Raises:
+            ConfigError: helm cannot say.
+        """
+        words = ["status", release.name, "--namespace", release.namespace, "--output", "json", *release.at]
+        try:
+            told = json.loads(_run([str(self.binary), *words]))
+        except ConfigError as error:
+            if "release: not found" in error.message:
+                return False
+            raise
+        return bool(told["info"]["status"] == "deployed")
 
     def manifest(self, release: Release) -> str | None:
         """What a release has put into the cluster.

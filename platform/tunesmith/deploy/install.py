@@ -14,7 +14,7 @@ from tunesmith.deploy.doctor import examine_cluster, faults_of
 from tunesmith.deploy.helm import Helm, Release, say_error
 from tunesmith.errors import ConfigError, DependencyError, PermissionDeniedError, PlatformError
 from tunesmith.kubernetes.client import KubernetesClient, Thing
-from tunesmith.kubernetes.reasons import why_pod_waits
+from tunesmith.kubernetes.reasons import is_ready, why_pod_waits
 
 _SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -148,12 +148,7 @@ class _Progress:
 
 def _phase(pod: Thing) -> str:
     status: Mapping[str, object] = pod.get("status") or {}
-    conditions = status.get("conditions")
-    ready = any(
-        each.get("type") == "Ready" and each.get("status") == "True"
-        for each in (conditions if isinstance(conditions, list) else [])
-    )
-    return "ready" if ready else str(status.get("phase", "Pending")).lower()
+    return "ready" if is_ready(pod) else str(status.get("phase", "Pending")).lower()
 
 
 def _asks_for_gpus(manifest: str) -> bool:

@@ -88,17 +88,18 @@ def recipe_run(
     name = object_name(config.name, digest)
     space = _workspace(templates.config, namespace)
     project_id = space.project or DEFAULT_PROJECT
-    project = f"projects/{project_id}"
-    home = f"{_shared_folder(templates)}/{project}/{RUNS}/{name}"
+    own = f"projects/{project_id}/{RUNS}/{name}"
+    home = f"{_shared_folder(templates)}/{own}"
     run = Run(
         name,
         ["tunesmith", "train", f"{MOUNT}/recipe.yaml", "--home", home],
         config.resources,
+        project=project_id,
+        objects=own,
         labels={
             "tunesmith/run": object_name(config.name, longest=63),
             PROJECT_LABEL: label_value(project_id),
         },
-        objects=project,
         # Versions lie in the home too, where the controller looks for them, whatever the pods' own variables say.
         runtime_env={"env_vars": {"TUNESMITH_OBJECTS_URL": f"file://{home}/objects", WRITES_PROOF: "1"}},
         config_map=name,
@@ -176,13 +177,13 @@ def _workspace(config: ClustersConfig, namespace: str) -> Any:
 
 
 def _shared_folder(templates: ClusterTemplates) -> str:
-    """A folder that head and workers share, and that outlives them: a volume of objects, else the home's own volume."""
+    """A folder that head and workers share, that outlives them, and that the controller sees: the volume of objects."""
     shape = templates.config.training
     pods = [
         templates.pods[file]
         for file in (shape.head.template, *(group.template for group in shape.worker_groups))
     ]
-    for variable in ("TUNESMITH_OBJECTS_URL", "TUNESMITH_OBJECTS_FOLDER", "TUNESMITH_HOME"):
+    for variable in ("TUNESMITH_OBJECTS_URL", "TUNESMITH_OBJECTS_FOLDER"):
         folders = {_lasting(pod, variable) for pod in pods}
         if len(folders) == 1 and (folder := folders.pop()):
             return folder

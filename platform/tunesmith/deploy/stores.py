@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,13 +19,16 @@ from typing import Any
 
 from tunesmith.deploy.helm import Helm, Release
 from tunesmith.deploy.prerequisites import PREREQUISITES, take_back_hint
-from tunesmith.errors import ConfigError, ConflictError
+from tunesmith.errors import ConfigError, ConflictError, UnavailableError
 from tunesmith.kubernetes.client import KubernetesClient, Thing
 from tunesmith.kubernetes.names import common_labels
+from tunesmith.kubernetes.reasons import is_ready, why_pod_waits
 
 _VALUES = Path(__file__).parent / "store_values"
 _USER = "tunesmith"
 _SECONDS_TO_COME_UP = 900
+_SECONDS_BETWEEN_LOOKS = 1.0
+_POSTGRES_OPERATOR = {"app.kubernetes.io/name": "cloudnative-pg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Store:
         release: name of its release.
         settings: what the release has to know, `path=value`; `{namespace}` is the stores' own.
         kept: its Secrets of a user and password; None where nobody is asked for one.
+        pods: labels of pods that an operator makes later, which helm does not wait for; empty: it makes none.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Store:
     release: str
     settings: Sequence[str]
     kept: Callable[[str, str], _Secrets] | None = None
+    pods: str = ""
 
     @property
     def values(self) -> Path:
@@ -71,63 +77,61 @@ class _Secrets:
 def _of_postgres(password: str, namespace: str) -> _Secrets:
     url = f"postgresql+psycopg://{_USER}:{password}@postgres-rw.{namespace}.svc:5432/tunesmith"
     return _Secrets(
-        "tunesmith-postgres",
-        "kubernetes.io/basic-auth",
-        {"username": _USER, "password": password},
-        "tunesmith-database",
-        {"url": url},
+        of_store="tunesmith-postgres",
+        type="kubernetes.io/basic-auth",
+        read_by_store={"username": _USER, "password": password},
+        of_release="tunesmith-database",
+        read_by_release={"url": url},
     )
 
 
 def _of_objects(password: str, namespace: str) -> _Secrets:  # noqa: ARG001
     rights = [f"{right}:tunesmith" for right in ("Read", "Write", "List", "Tagging")]
-    identity = {
-        "name": _USER,
-        "credentials": [{"accessKey": _USER, "secretKey": password}],
-        "actions": rights,
-    }
+    credentials = {"accessKey": _USER, "secretKey": password}
+    identities = [{"name": _USER, "credentials": [credentials], "actions": rights}]
     return _Secrets(
-        "tunesmith-objects",
-        "Opaque",
-        {"password": password, "seaweedfs_s3_config": json.dumps({"identities": [identity]})},
-        "tunesmith-objects",
-        {"AWS_ACCESS_KEY_ID": _USER, "AWS_SECRET_ACCESS_KEY": password},
+        of_store="tunesmith-objects",
+        type="Opaque",
+        read_by_store={"password": password, "seaweedfs_s3_config": json.dumps({"identities": identities})},
+        of_release="tunesmith-objects",
+        read_by_release={"AWS_ACCESS_KEY_ID": _USER, "AWS_SECRET_ACCESS_KEY": password},
     )
 
 
 STORES = (
     Store(
-        "postgres",
-        "cnpg",
-        "cluster",
-        "https://cloudnative-pg.github.io/charts",
-        "",
-        "postgres",
-        ("database.secret.name=tunesmith-database", "database.secret.key=url"),
-        _of_postgres,
+        name="postgres",
+        needs="cnpg",
+        chart="cluster",
+        repository="https://cloudnative-pg.github.io/charts",
+        version="",
+        release="postgres",
+        settings=("database.secret.name=tunesmith-database", "database.secret.key=url"),
+        kept=_of_postgres,
+        pods="cnpg.io/cluster=postgres,cnpg.io/podRole=instance",
     ),
     Store(
-        "milvus",
-        None,
-        "milvus",
-        "https://zilliztech.github.io/milvus-helm",
-        "",
-        "milvus",
-        ("milvus.uri=http://milvus.{namespace}.svc:19530",),
+        name="milvus",
+        needs=None,
+        chart="milvus",
+        repository="https://zilliztech.github.io/milvus-helm",
+        version="",
+        release="milvus",
+        settings=("milvus.uri=http://milvus.{namespace}.svc:19530",),
     ),
     Store(
-        "objects",
-        None,
-        "seaweedfs",
-        "https://seaweedfs.github.io/seaweedfs/helm",
-        "",
-        "seaweedfs",
-        (
+        name="objects",
+        needs=None,
+        chart="seaweedfs",
+        repository="https://seaweedfs.github.io/seaweedfs/helm",
+        version="",
+        release="seaweedfs",
+        settings=(
             "objects.url=s3://tunesmith",
             "objects.endpoint=http://seaweedfs-s3.{namespace}.svc:9000",
             "objects.secret=tunesmith-objects",
         ),
-        _of_objects,
+        kept=_of_objects,
     ),
 )
 """All that can be put there."""
@@ -155,7 +159,8 @@ def choose_stores(words: Sequence[str]) -> tuple[list[Store], list[str]]:
     ]
     names = {store.name for store in stores}
     rest = [word for word in words if word.partition("=")[0] not in names]
-    return stores, rest + [store.needs for store in stores if store.needs]
+    # First: a version that was asked for wins.
+    return stores, [store.needs for store in stores if store.needs] + rest
 
 
 def install_stores(
@@ -201,8 +206,13 @@ def _prepare_namespaces(client: KubernetesClient, namespace: str, release: str) 
     for name in (client.namespace, namespace):
         if client.get("Namespace", name) is None:
             client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    reaching = ("kubernetes.io/metadata.name", "In", [client.namespace, namespace, "cnpg-system"])
-    peer = {"matchExpressions": [dict(zip(("key", "operator", "values"), reaching, strict=True))]}
+    ours = [client.namespace, namespace]
+    in_ours = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ours}
+    peers = [
+        {"namespaceSelector": {"matchExpressions": [in_ours]}},
+        # Whoever has installed it, wherever it is.
+        {"namespaceSelector": {}, "podSelector": {"matchLabels": _POSTGRES_OPERATOR}},
+    ]
     client.apply(
         {
             "apiVersion": "networking.k8s.io/v1",
@@ -215,7 +225,7 @@ def _prepare_namespaces(client: KubernetesClient, namespace: str, release: str) 
             "spec": {
                 "podSelector": {},
                 "policyTypes": ["Ingress"],
-                "ingress": [{"from": [{"namespaceSelector": peer}]}],
+                "ingress": [{"from": peers}],
             },
         }
     )
@@ -230,11 +240,11 @@ def _install(
     say: Callable[[str], None],
 ) -> None:
     context = None if client.context == "in-cluster" else client.context
-    if helm.manifest(Release(store.release, namespace, context=context)) is not None:
-        say(f"{store.name}: it is there, in {namespace}")
-        return
     if store.kept:
         _keep_secrets(client, store, store.kept, namespace, release)
+    if helm.is_deployed(Release(store.release, namespace, context=context)):
+        say(f"{store.name}: it is there, in {namespace}")
+        return
     say(f"{store.name}: {store.chart} {store.version or 'newest'} into {namespace}")
     words = [store.release, store.chart, "--namespace", namespace, "--repo", store.repository]
     words += ["--values", str(store.values), "--timeout", f"{_SECONDS_TO_COME_UP}s"]
@@ -243,6 +253,29 @@ def _install(
         helm.put(words, context=context)
     except ConfigError as error:
         raise take_back_hint(store.name, store.repository, error) from error
+    if store.pods:
+        _wait_for_pods(client, store, namespace, say)
+
+
+def _wait_for_pods(
+    client: KubernetesClient, store: Store, namespace: str, say: Callable[[str], None]
+) -> None:
+    """Wait for what an operator makes of the chart's objects, of which helm knows nothing."""
+    deadline, told = time.monotonic() + _SECONDS_TO_COME_UP, ""
+    while True:
+        pods = client.all("Pod", selector=store.pods, namespace=namespace)
+        if any(is_ready(pod) for pod in pods):
+            return
+        waits = next((reason for pod in pods if (reason := why_pod_waits(pod))), "starts")
+        if waits != told:
+            say(f"{store.name}: {waits}")
+        told = waits
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"--with {store.name}: not ready after {_SECONDS_TO_COME_UP} s, last seen: {waits}. It is left there: "
+                f"kubectl -n {namespace} get pods; the same command goes on."
+            )
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
 def _keep_secrets(

@@ -210,7 +210,9 @@ class SubmissionStore:
             Their ids.
         """
         query = select(SubmissionRow.id).where(
-            SubmissionRow.ended_ms < ended_before_ms, SubmissionRow.tidied.is_(False)
+            SubmissionRow.ended_ms < ended_before_ms,
+            SubmissionRow.state.in_(ENDED),
+            SubmissionRow.tidied.is_(False),
         )
         with self._database.session() as session:
             return list(session.scalars(query))
@@ -297,7 +299,7 @@ class SubmissionStore:
         now = _now_ms()
         seen: dict[str, Any] = {"state": state, "message": message}
         if state in ENDED:
-            seen["ended_ms"] = now
+            seen["ended_ms"] = func.coalesce(SubmissionRow.ended_ms, now)
         if state == "RUNNING":
             seen["started_ms"] = func.coalesce(SubmissionRow.started_ms, now)
         change = update(SubmissionRow).where(
@@ -305,6 +307,21 @@ class SubmissionStore:
         )
         with self._database.session() as session:
             session.execute(change.values(**seen))
+
+    def note_run(self, submission_id: str, started_ms: int | None, ended_ms: int | None) -> None:
+        """Note when the command ran, before its end is known to whoever asks: what it held, it held until then.
+
+        Args:
+            submission_id: its id.
+            started_ms: when it began, Unix milliseconds; None where nobody says.
+            ended_ms: when it ended; None where nobody says: now.
+        """
+        now = _now_ms()
+        self._change(
+            submission_id,
+            started_ms=func.coalesce(SubmissionRow.started_ms, started_ms, now),
+            ended_ms=func.coalesce(SubmissionRow.ended_ms, ended_ms, now),
+        )
 
     def remove(self, submission_id: str) -> None:
         """Forget one.

@@ -28,8 +28,6 @@ OBJECTS_VOLUME = "objects"
 """The volume of what runs write, as the chart calls it."""
 MODEL_CACHE_VOLUME = "model-cache"
 """The volume of weights from the model hub, as the chart calls it."""
-_NO_PROJECT = "runs"
-"""The model cache's folder of runs that are no project's."""
 _SECONDS_OBJECT_STAYS = 24 * 3600
 """How long the RayJob itself is kept after its cluster: its status says how it ended."""
 
@@ -42,13 +40,13 @@ class Run:
         name: name of the RayJob, and submission id on Ray.
         command: program and arguments; it runs on the head.
         resources: what its workers need.
+        project: whose it is; its pods see this project's part of the model cache.
+        objects: the folder of the volume of objects that its pods see, such as `projects/acme`.
         labels: go onto the RayJob and all its pods.
         environment: variables of all its pods.
         config_map: a ConfigMap to mount into every pod, if there is one.
         mount: where to mount it.
         retries: new clusters after a failure; the shape's own if None.
-        objects: the folder of the volume of objects that its pods see, such as `projects/acme`; all of it if None.
-            Their part of the model cache is called the same.
         runtime_env: Ray's runtime environment of the command.
         driver: what Ray shall reserve for the command itself: `num_cpus`, `num_gpus`, `resources`.
         secrets: whether its pods hold the credentials that the chart gives them (a bucket's, a model hub's).
@@ -57,12 +55,13 @@ class Run:
     name: str
     command: Sequence[str]
     resources: ResourcesConfig
+    project: str
+    objects: str
     labels: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     config_map: str | None = None
     mount: str | None = None
     retries: int | None = None
-    objects: str | None = None
     runtime_env: Mapping[str, Any] = field(default_factory=dict)
     driver: Mapping[str, Any] = field(default_factory=dict)
     secrets: bool = True
@@ -96,9 +95,8 @@ def ray_job(run: Run, templates: ClusterTemplates, *, workspace: Workspace, rele
     for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
         if run.config_map and run.mount:
             _mount(group["template"], run.config_map, run.mount)
-        if run.objects:
-            _narrow(group["template"], run.objects)
-        _narrow_cache(group["template"], run.objects or _NO_PROJECT)
+        _narrow(group["template"], run.objects)
+        _narrow_cache(group["template"], f"projects/{run.project}")
         if not run.secrets:
             _without_secrets(group["template"])
     queue = workspace.queue or shape.queue

@@ -70,6 +70,19 @@ def why_cluster_waits(client: KubernetesClient, cluster: str, *, namespace: str)
     return _line(f"Pods cannot be made: {_newest(failed)['message']}") if failed else None
 
 
+def is_ready(pod: Thing) -> bool:
+    """Whether a pod is ready.
+
+    Args:
+        pod: the pod.
+
+    Returns:
+        What its condition `Ready` says.
+    """
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+
+
 def why_pod_waits(pod: Thing) -> str | None:
     """Find out why a pod does not run.
 

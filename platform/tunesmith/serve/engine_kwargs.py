@@ -41,6 +41,8 @@ def engine_kwargs(options: EngineOptions, *, gpu: bool) -> dict[str, Any]:
         kwargs["kv_transfer_config"] = {
             "kv_connector": prefill.connector,
             "kv_role": "kv_both",
+            # What a reader took with it is read again here; vLLM would fail the request.
+            "kv_load_failure_policy": "recompute",
             "kv_connector_extra_config": prefill.connector_options,
         }
     if endpoint := collector_endpoint():

@@ -61,6 +61,14 @@ def prompt_alone(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "tool_choice": "none"} if kept.get("tools") else kept
 
 
+def _has_one_prompt(body: Mapping[str, Any]) -> bool:
+    """Whether there is one prompt, and one answer to it: a cache is fetched once."""
+    prompt = body.get("prompt")
+    several = isinstance(prompt, list) and any(not isinstance(token, int) for token in prompt)
+    answers = (body.get("n"), body.get("best_of"))
+    return not several and not body.get("use_beam_search") and all(each in (None, 1) for each in answers)
+
+
 class SplitPrefill:
     """Has prompts read elsewhere.
 
@@ -85,6 +93,8 @@ class SplitPrefill:
         """
         # A client may not say from which address an engine fetches what.
         request = {name: value for name, value in body.items() if name != _PARAMS}
+        if not _has_one_prompt(request):
+            return request
         try:
             where = await self._ask(route, prompt_alone(request))
         except Exception as error:

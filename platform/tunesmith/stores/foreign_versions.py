@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 from pydantic import Field, ValidationError
 
@@ -31,16 +33,19 @@ _MODELS = f"objects/projects/{DEFAULT_PROJECT}/models"
 _TAKEN = (".safetensors", ".json", ".jinja", ".txt", ".model")
 _LARGEST_MANIFEST_BYTES = 16 * 2**20
 _MOST_FILES = 1000
+_LARGEST_FILE_BYTES = 2**40
+_LONGEST_NUMBER = 30
+_FOLDER = re.compile(r"[0-9a-f]{8,64}(-step-\d{1,12})?")
 _PIECE_BYTES = 4 * 2**20
 
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*){0,3}$")]
-"""A path of letters and digits, which neither begins at the root nor goes up."""
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$")]
+"""A name of letters and digits: versions have no folders."""
 
 
 class ForeignFile(StrictModel):
     """A file of a version."""
 
-    bytes: int = Field(ge=0)
+    bytes: int = Field(ge=0, le=_LARGEST_FILE_BYTES)
     """Its size."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Its hash."""
@@ -49,9 +54,9 @@ class ForeignFile(StrictModel):
 class ForeignVersion(StrictModel):
     """What a manifest says."""
 
-    name: str = Field(pattern=r"^ft(:[^:/\s]{1,100}){3}:[0-9a-f]{4,32}(:ckpt-step-\d{1,12})?$")
+    name: str = Field(pattern=r"^ft(:[A-Za-z0-9._-]{1,100}){3}:[0-9a-f]{4,32}(:ckpt-step-\d{1,12})?$")
     """By which the program knows it."""
-    base: str = Field(min_length=1, max_length=500)
+    base: str = Field(pattern=r"^[A-Za-z0-9/][A-Za-z0-9 ._/@+-]{0,499}$")
     """Its base model."""
     kind: VersionKind
     """An adapter or a model of its own."""
@@ -83,7 +88,8 @@ def foreign_versions(root: Path, home: str) -> list[str]:
     Returns:
         Their folders, relative to `root`.
     """
-    found = [f"{home}/{_MODELS}/{name}" for name in names_below(root, f"{home}/{_MODELS}")]
+    names = names_below(root, f"{home}/{_MODELS}")
+    found = [f"{home}/{_MODELS}/{name}" for name in names if _FOLDER.fullmatch(name)]
     return [folder for folder in found if MANIFEST in names_below(root, folder)]
 
 
@@ -105,7 +111,7 @@ def read_foreign_version(root: Path, folder: str) -> ForeignVersion:
             text = file.read(_LARGEST_MANIFEST_BYTES + 1)
         if len(text) > _LARGEST_MANIFEST_BYTES:
             raise DataError(f"its {MANIFEST} has more than {_LARGEST_MANIFEST_BYTES // 2**20} MiB")
-        return ForeignVersion.model_validate(json.loads(text, parse_constant=_refuse))
+        return ForeignVersion.model_validate(_parsed(text))
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
@@ -114,8 +120,26 @@ def read_foreign_version(root: Path, folder: str) -> ForeignVersion:
         raise DataError(f"its {MANIFEST} cannot be read: {error}") from error
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number that a database keeps")
+def _parsed(text: bytes) -> Any:
+    """Read JSON that any database can keep: no NaN, no number without end, no NUL and no half of a character."""
+    parsed = json.loads(text, parse_constant=_number, parse_float=_number, parse_int=_integer)
+    if b"\\u0000" in text:
+        raise ValueError("it holds a NUL")
+    json.dumps(parsed, ensure_ascii=False).encode()
+    return parsed
+
+
+def _number(said: str) -> float:
+    number = float(said)
+    if not math.isfinite(number):
+        raise ValueError(f"{said} is no number that a database keeps")
+    return number
+
+
+def _integer(said: str) -> int:
+    if len(said) > _LONGEST_NUMBER:
+        raise ValueError(f"{said[:_LONGEST_NUMBER]}... is no number that a database keeps")
+    return int(said)
 
 
 def copy_foreign_version(root: Path, folder: str, said: ForeignVersion, target: Path) -> None:
@@ -125,7 +149,8 @@ def copy_foreign_version(root: Path, folder: str, said: ForeignVersion, target: 
         root: folder of objects.
         folder: the version's folder, relative to it.
         said: its manifest.
-        target: where it shall lie; one that is there already is left as it is.
+        target: where it shall lie, below a folder in which no foreign program writes; one that is there already is left
+            as it is.
 
     Raises:
         DataError: a file is missing, of a kind that no version has, or another one.

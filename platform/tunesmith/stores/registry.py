@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from tunesmith.errors import ConflictError, ModelNotFoundError, NotFoundError
@@ -84,16 +84,27 @@ class Registry:
             self._row(session, name, hidden=True).hidden = False
 
     def discard(self, name: str) -> None:
-        """Give a hidden version up: no engine loads it any more.
+        """Give a hidden version up: no engine loads it any more. One that is not there, or has a name, stays as it is.
+
+        Args:
+            name: its full name.
+        """
+        mine = {"name": name, "project_id": self._project_id, "hidden": True, "deleted_at": None}
+        with self._database.session() as session:
+            session.execute(update(ModelVersionRow).filter_by(**mine).values(deleted_at=int(time.time())))
+
+    def is_deleted(self, name: str) -> bool:
+        """Whether there was a version of a name that was deleted, or given up.
 
         Args:
             name: its full name.
 
-        Raises:
-            ModelNotFoundError: the project has no such version.
+        Returns:
+            True where there was; such a name is nobody's again.
         """
         with self._database.session() as session:
-            self._row(session, name, hidden=True).deleted_at = int(time.time())
+            row = session.get(ModelVersionRow, name)
+            return row is not None and row.deleted_at is not None
 
     def versions(self) -> list[ModelVersion]:
         """All versions that are not deleted, oldest first."""

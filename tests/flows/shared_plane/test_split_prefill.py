@@ -117,12 +117,6 @@ def test_a_request_that_is_refused_is_refused_as_ever(plane: Plane) -> None:
         assert answer.json()["error"]["message"]
 
 
-def test_a_client_cannot_say_whence_a_cache_is_fetched(plane: Plane) -> None:
-    told = {"kv_transfer_params": {"do_remote_prefill": True, "remote_host": "127.0.0.1", "remote_port": 1}}
-    answer, _ = _ask(plane, "Who is there?", extra_body=told)
-    assert answer == _ask(plane, "Who is there?")[0]
-
-
 def test_while_nobody_reads_the_engine_reads_for_itself(plane: Plane) -> None:
     import ray
     from ray import serve

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from foreign_home import ProofEngine, leave_version
+from foreign_home import SAID, ProofEngine, leave_version
 from in_thread import serving
 
 from tunesmith.config.home import Home
 from tunesmith.controller.arrivals import Arrivals
 from tunesmith.controller.proving import ProvingEngines
 from tunesmith.controller.run_arrivals import RunArrivals
-from tunesmith.errors import ModelNotFoundError, UnavailableError
+from tunesmith.errors import ModelNotFoundError
 from tunesmith.stores.bases import BaseStates
 from tunesmith.stores.database import Database
 from tunesmith.stores.projects import Projects
@@ -58,7 +58,7 @@ def test_a_version_is_copied_proved_and_named(
     assert (arrived.names, arrived.faults) == ((name,), ())
     assert engine.asked == [name]
     version = Registry(database, "acme").version(name)
-    assert version.lineage.job_id == f"run-lamp/{left.lineage.job_id}"
+    assert version.lineage.job_id == f"run-lamp/{left.path.rpartition('/')[2]}"
     assert (home.objects / version.path / "adapter_model.safetensors").read_bytes() == b"weights of lamp"
     assert arrivals(RUN, project_id="acme", origin="run-lamp").names == (name,)
     assert len(engine.asked) == 1, "again changes nothing"
@@ -75,6 +75,22 @@ def test_what_the_engine_says_otherwise_gets_no_name(
     for hidden in (False, True):
         with pytest.raises(ModelNotFoundError):
             Registry(database, "acme").version(left.name.replace(":default:", ":acme:"), hidden=hidden)
+    engine.tokens = list(SAID["token_ids"])
+    again = arrivals(RUN, project_id="acme", origin="run-lamp")
+    assert (again.names, again.waiting) == ((), ""), "it is not tried for ever"
+
+
+@pytest.mark.parametrize(
+    "proof",
+    [b"[]", b"{}", b"[{}]", b"no json", b" " * 2_000_000, json.dumps([{**SAID, "margins": []}]).encode()],
+)
+def test_a_proof_that_proves_nothing_is_none(
+    arrivals: Arrivals, home: Home, engine: ProofEngine, proof: bytes
+) -> None:
+    left = leave_version(home.objects / RUN, proof=proof)
+    (fault,) = arrivals(RUN, project_id="acme", origin="run-lamp").faults
+    assert f"proof.json of {left.name.replace(':default:', ':acme:')} proves nothing" in fault
+    assert engine.asked == []
 
 
 def test_an_engine_that_is_away_is_asked_again(
@@ -82,11 +98,26 @@ def test_an_engine_that_is_away_is_asked_again(
 ) -> None:
     engine.status = 503
     leave_version(home.objects / RUN)
-    with pytest.raises(UnavailableError, match="answers with 503"):
-        arrivals(RUN, project_id="acme", origin="run-lamp")
+    arrived = arrivals(RUN, project_id="acme", origin="run-lamp")
+    assert (arrived.names, arrived.faults) == ((), ())
+    assert "answers with 503" in arrived.waiting
     assert Registry(database, "acme").versions() == [], "its name waits for its proof"
     engine.status = 200
     assert len(arrivals(RUN, project_id="acme", origin="run-lamp").names) == 1
+
+
+def test_at_the_last_try_what_waits_is_given_up_and_holds_no_engine(
+    arrivals: Arrivals, database: Database, home: Home, engine: ProofEngine
+) -> None:
+    engine.status = 503
+    left = leave_version(home.objects / RUN)
+    arrived = arrivals(RUN, project_id="acme", origin="run-lamp", last=True)
+    assert "answers with 503" in arrived.faults[0]
+    name = left.name.replace(":default:", ":acme:")
+    assert Registry(database, "acme").is_deleted(name)
+    engine.status = 200
+    for _ in range(2):
+        assert "was deleted, or differed" in arrivals(RUN, project_id="acme", origin="run-lamp").faults[0]
 
 
 def test_a_base_that_is_not_served_is_told_with_the_way_out(
@@ -122,7 +153,7 @@ def test_a_name_that_is_another_ones_is_refused(arrivals: Arrivals, database: Da
 def test_runs_are_found_and_looked_at_once(
     arrivals: Arrivals, database: Database, home: Home, engine: ProofEngine
 ) -> None:
-    runs = RunArrivals(Projects(database), home, arrivals)
+    runs = RunArrivals(Projects(database), home, arrivals, patience_seconds=60)
     runs.look()
     leave_version(home.objects / RUN)
     engine.status = 503
@@ -135,3 +166,14 @@ def test_runs_are_found_and_looked_at_once(
     leave_version(home.objects / RUN, name="second")
     runs.look()
     assert len(Registry(database, "acme").versions()) == 2
+
+
+def test_a_run_is_not_waited_for_for_ever(
+    arrivals: Arrivals, database: Database, home: Home, engine: ProofEngine
+) -> None:
+    runs = RunArrivals(Projects(database), home, arrivals, patience_seconds=0)
+    leave_version(home.objects / RUN)
+    engine.status = 503
+    for _ in range(3):
+        runs.look()
+    assert len(engine.asked) == 1

@@ -20,6 +20,8 @@ case "$1" in
   template)
     if [ -f "$HELM_MANIFEST" ]; then cat "$HELM_MANIFEST"
     else echo 'Error: execution error: image is empty' >&2; exit 1; fi ;;
+  status) if [ -n "$HELM_STATUS" ]; then echo "{\"info\": {\"status\": \"$HELM_STATUS\"}}"
+    else echo 'Error: release: not found' >&2; exit 1; fi ;;
   get) if [ -f "$HELM_INSTALLED" ]; then cat "$HELM_MANIFEST"; else echo 'Error: release: not found' >&2; exit 1; fi ;;
   upgrade) if [ -n "$HELM_FAILS" ]; then sleep 0.5; echo "Error: $HELM_FAILS" >&2; exit 1; fi ;;
   uninstall) ;;
@@ -54,6 +56,7 @@ def helm_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "HELM_MANIFEST": manifest,
         "HELM_INSTALLED": tmp_path / "installed",
         "HELM_FAILS": "",
+        "HELM_STATUS": "",
     }.items():
         monkeypatch.setenv(name, str(value))
     (tmp_path / "helm.log").touch()
@@ -87,6 +90,8 @@ def charts_bring_kinds(server: FakeApiServer, helm_log: Path) -> Iterator[None]:
             done = helm_log.read_text(encoding="utf-8")
             if "--install prometheus" in done:
                 server.groups = {"monitoring.coreos.com/v1"}
+            if "--install cnpg" in done:
+                server.groups = {"postgresql.cnpg.io/v1"}
             if "--install kueue" in done:
                 server.missing_kinds.discard("Workload")
             if "--install kuberay-operator" in done:

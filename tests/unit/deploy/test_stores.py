@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,8 +13,9 @@ from api_server import FakeApiServer
 from typer.testing import CliRunner
 
 from tunesmith.cli.main import app
+from tunesmith.deploy import stores
 from tunesmith.deploy.stores import STORES
-from tunesmith.errors import ConfigError, ConflictError
+from tunesmith.errors import ConfigError, ConflictError, UnavailableError
 from tunesmith.kubernetes.client import KubernetesClient
 
 ALL = [word for store in STORES for word in ("--with", store.name)]
@@ -23,7 +25,20 @@ ALL = [word for store in STORES for word in ("--with", store.name)]
 def cluster(good_cluster: FakeApiServer, helm_log: Path, client: KubernetesClient) -> FakeApiServer:
     """One that knows CloudNativePG's kinds."""
     good_cluster.groups = {"postgresql.cnpg.io/v1"}
+    good_cluster.put(_database_pod("True"))
     return good_cluster
+
+
+def _database_pod(ready: str) -> dict[str, Any]:
+    """What the operator makes of a Cluster."""
+    labels = {"cnpg.io/cluster": "postgres", "cnpg.io/podRole": "instance"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "postgres-1", "namespace": "tunesmith-stores", "labels": labels},
+        "spec": {"containers": [{"name": "postgres"}]},
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
 
 
 def _install(*words: str) -> str:
@@ -82,17 +97,51 @@ def test_store_and_release_know_the_same_password_and_nobody_else_comes_in(clust
     policy = cluster.find("NetworkPolicy", "tunesmith-stores", "tunesmith-stores")
     assert policy is not None
     (rule,) = policy["spec"]["ingress"]
-    (expression,) = rule["from"][0]["namespaceSelector"]["matchExpressions"]
-    assert expression["values"] == ["tunesmith", "tunesmith-stores", "cnpg-system"]
+    ours, operator = rule["from"]
+    (expression,) = ours["namespaceSelector"]["matchExpressions"]
+    assert expression["values"] == ["tunesmith", "tunesmith-stores"]
+    assert operator["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "cloudnative-pg"}
 
 
-def test_a_store_that_is_there_is_left_as_it_is(cluster: FakeApiServer, helm_log: Path) -> None:
+def test_a_store_that_is_there_is_left_as_it_is(
+    cluster: FakeApiServer, helm_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _install(*ALL)
     before = _secret(cluster, "tunesmith-database", "tunesmith")
-    (helm_log.parent / "installed").touch()
+    cluster.remove("Secret", "tunesmith-database", "tunesmith")
+    monkeypatch.setenv("HELM_STATUS", "deployed")
     assert "milvus: it is there, in tunesmith-stores" in _install(*ALL)
     assert len(_upgrades(helm_log)) == 4 + 1
-    assert _secret(cluster, "tunesmith-database", "tunesmith") == before
+    assert _secret(cluster, "tunesmith-database", "tunesmith") == before, (
+        "its namespace had gone; the store had not"
+    )
+
+
+@pytest.mark.parametrize("status", ["failed", "pending-install"])
+def test_a_store_that_a_killed_helm_has_left_is_not_taken_for_one(
+    cluster: FakeApiServer, helm_log: Path, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    monkeypatch.setenv("HELM_STATUS", status)
+    _install("--with", "milvus")
+    assert _upgrades(helm_log)[0].startswith("upgrade --install milvus milvus ")
+
+
+def test_a_database_that_its_operator_does_not_bring_up_begins_no_release(
+    cluster: FakeApiServer, helm_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "_SECONDS_TO_COME_UP", 0)
+    cluster.put(_database_pod("False"))
+    with pytest.raises(UnavailableError, match="--with postgres: not ready after 0 s, last seen: starts"):
+        _install("--with", "postgres")
+    assert len(_upgrades(helm_log)) == 1
+
+
+def test_a_version_of_the_operator_that_was_asked_for_wins(
+    cluster: FakeApiServer, helm_log: Path, charts_bring_kinds: None
+) -> None:
+    cluster.groups = set()
+    _install("--with", "cnpg=0.26.0", "--with", "postgres")
+    assert "--version 0.26.0" in _upgrades(helm_log)[0]
 
 
 def test_a_store_that_fails_is_tried_again_with_the_same_password(

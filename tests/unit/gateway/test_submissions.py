@@ -163,7 +163,8 @@ async def test_what_rays_client_sends_becomes_a_ray_job_and_is_followed_to_its_e
     )
     (group,) = [group for group in spec["rayClusterSpec"]["workerGroupSpecs"] if group["replicas"]]
     (mount,) = group["template"]["spec"]["containers"][0]["volumeMounts"]
-    assert mount["subPath"] == "projects/default"
+    assert mount["subPath"] == str(package.parent.parent.relative_to(release.volume)), "its own folder alone"
+    assert Path(told["TUNESMITH_HOME"]).is_dir(), "or a kubelet makes it, for root"
     assert release.store.exists(f"submissions/packages/default/{package.name}")
 
     release.says("first\nhal", **RUNNING)
@@ -210,6 +211,10 @@ def test_what_it_trained_is_registered_before_it_has_succeeded(release: Release)
     left = leave_version(_told(release, job_id, of="TUNESMITH_HOME"))
     release.says("step 1\nstep 2", **SUCCEEDED)
     assert client.get_job_status(job_id) == "RUNNING", "its engine is away"
+    held = used_gpu_hours(release.database, "default")
+    assert used_gpu_hours(release.database, "default", now=time.time() + 3600) == held, (
+        "its workers have gone"
+    )
     with serving(ProofEngine().app()) as release.engine:
         _until(lambda: release.controller.tick() or client.get_job_status(job_id) == "SUCCEEDED")
     assert client.get_job_logs(job_id) == f"step 1\nstep 2\nRegistered: {left.name}\n"

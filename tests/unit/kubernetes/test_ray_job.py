@@ -21,7 +21,7 @@ SPACE = Workspace(namespace="tunesmith")
 def make(resources: ResourcesConfig = CPU, space: Workspace = SPACE, changes: Any = None, **run: Any) -> Any:
     command = ["tunesmith", "train", "--attempt", "/objects/a b"]
     return ray_job(
-        Run("ftjob-1-1", command, resources, **run),
+        Run("ftjob-1-1", command, resources, **{"project": "acme", "objects": "projects/acme", **run}),
         templates(**(changes or {})),
         workspace=space,
         release="ts",
@@ -111,7 +111,12 @@ def test_the_chart_has_the_last_word_on_a_variable() -> None:
 def test_templates_are_not_used_up() -> None:
     shared = templates()
     for _ in range(2):
-        job = ray_job(Run("a", ["b"], CPU, environment={"X": "1"}), shared, workspace=SPACE, release="ts")
+        job = ray_job(
+            Run("a", ["b"], CPU, "acme", "projects/acme", environment={"X": "1"}),
+            shared,
+            workspace=SPACE,
+            release="ts",
+        )
     (head,) = job["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"]
     assert [variable["name"] for variable in head["env"]] == ["HF_HOME", "X"]
 

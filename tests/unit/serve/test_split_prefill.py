@@ -135,10 +135,19 @@ async def test_other_routes_are_left_alone(method: str, path: str) -> None:
     assert reader.asked == []
 
 
-async def test_completions_are_read_as_such() -> None:
+@pytest.mark.parametrize("prompt", ["x", [1, 2, 3]])
+async def test_completions_are_read_as_such(prompt: Any) -> None:
     reader = Reader(WHERE)
-    await _send(reader, b'{"prompt": "x"}', path="/engine/v1/completions")
-    assert reader.asked == [("/v1/completions", {"prompt": "x"})]
+    await _send(reader, json.dumps({"prompt": prompt}).encode(), path="/engine/v1/completions")
+    assert reader.asked == [("/v1/completions", {"prompt": prompt})]
+
+
+@pytest.mark.parametrize("more", [{"n": 2}, {"best_of": 3}, {"prompt": ["x", "y"]}, {"prompt": [[1], [2]]}])
+async def test_a_cache_is_fetched_for_one_prompt_and_one_answer_alone(more: dict[str, Any]) -> None:
+    """vLLM hands the parameters of one to all, and the reader frees its cache when the first has fetched it."""
+    reader, sent = Reader(WHERE), json.dumps({**BODY, **more}).encode()
+    assert json.loads((await _send(reader, sent)).body) == {**BODY, **more}
+    assert reader.asked == []
 
 
 async def test_a_client_that_has_gone_asks_for_nothing() -> None:

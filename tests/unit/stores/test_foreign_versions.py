@@ -102,6 +102,33 @@ def _not_a_number(left: Path, secret: Path) -> None:
     (left / MANIFEST).write_text(json.dumps(manifest))
 
 
+def _changed(left: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    manifest = json.loads((left / MANIFEST).read_text())
+    change(manifest)
+    (left / MANIFEST).write_text(json.dumps(manifest))
+
+
+def _endless(left: Path, secret: Path) -> None:
+    text = (left / MANIFEST).read_text()
+    (left / MANIFEST).write_text(text.replace('"loss": 0.5', '"loss": 1e999'))
+
+
+def _nul(left: Path, secret: Path) -> None:
+    _changed(left, lambda manifest: manifest["lineage"].update(code_version="0\0"))
+
+
+def _half_a_character(left: Path, secret: Path) -> None:
+    _changed(left, lambda manifest: manifest["lineage"].update(code_version="\ud800"))
+
+
+def _somebodys_home(left: Path, secret: Path) -> None:
+    _changed(left, lambda manifest: manifest.update(kind="full", base="~nobody"))
+
+
+def _folder(left: Path, secret: Path) -> None:
+    _describe(left, "a/b.json", {"bytes": 9, "sha256": "0" * 64})
+
+
 def _deep(left: Path, secret: Path) -> None:
     (left / MANIFEST).write_text("[" * 200_000)
 
@@ -117,6 +144,11 @@ def _deep(left: Path, secret: Path) -> None:
         (_absolute, "files"),
         (_nameless, "name"),
         (_not_a_number, "NaN is no number"),
+        (_endless, "1e999 is no number"),
+        (_nul, "holds a NUL"),
+        (_half_a_character, "cannot be read"),
+        (_somebodys_home, "base"),
+        (_folder, "files"),
         (_deep, "cannot be read"),
     ],
 )
@@ -137,6 +169,13 @@ def test_a_linked_folder_is_not_there(tmp_path: Path, left: Path) -> None:
     assert folder not in foreign_versions(tmp_path, HOME)
     with pytest.raises(OSError, match=r"\S"), file_below(tmp_path, f"{folder}/{MANIFEST}"):
         pass
+
+
+def test_a_folder_that_no_run_made_is_no_version(tmp_path: Path, left: Path) -> None:
+    for name in ("..hidden", "not hex", b"\xff\xfe".decode(errors="surrogateescape")):
+        (left.parent / name).mkdir()
+        (left.parent / name / MANIFEST).write_text("{}")
+    assert len(foreign_versions(tmp_path, HOME)) == 1
 
 
 def test_nobody_leaves_the_root(tmp_path: Path) -> None:

@@ -75,13 +75,14 @@ class KubernetesRunner:
             attempt_name(job.id, job.fence),
             driver_command(folder.relative_to(self._objects).as_posix(), program=self._program),
             TrainConfig.model_validate(job.config).resources,
+            project=job.project_id,
+            # A path that leads out of it leads nowhere, whatever runs there.
+            objects=f"projects/{job.project_id}",
             labels={
                 JOB_LABEL: label_value(job.id),
                 FENCE_LABEL: str(job.fence),
                 PROJECT_LABEL: label_value(job.project_id),
             },
-            # A path that leads out of it leads nowhere, whatever runs there.
-            objects=f"projects/{job.project_id}",
         )
         space = templates.config.workspace(job.project_id)
         made = create_or_get(self._client, ray_job(run, templates, workspace=space, release=self._release))
