@@ -98,8 +98,10 @@ def load_bert(folder: Path, config: Mapping[str, Any]) -> Bert:
     }
     for number in range(config["num_hidden_layers"]):
         state.update(_layer_state(weights, number))
-    model = Bert(config)
-    model.load_state_dict(state)
+    # Without weights first: to draw random ones, which are then thrown away, takes longer than to read the file.
+    with torch.device("meta"):
+        model = Bert(config)
+    model.load_state_dict(state, assign=True)
     model.eval()
     return model
 
