@@ -53,6 +53,7 @@ def ray_objects(objects: Objects) -> list[dict[str, Any]]:
                 f"ftjob-{index}-1",
                 ["tunesmith", "train", "recipe.yaml"],
                 _fitting(group),
+                project="default",
                 objects=OWN_FOLDER,
             ),
             made,

@@ -95,7 +95,7 @@ def requests_of(*objects: dict[str, Any]) -> Counter[str]:
 def requests_of_ray(objects: Objects) -> Counter[str]:
     """What one base and one job with the workers of a recipe ask for."""
     made, asked = templates(objects), Counter[str]()
-    run = Run("ftjob-1", ["tunesmith", "train"], ResourcesConfig(), objects=OWN_FOLDER)
+    run = Run("ftjob-1", ["tunesmith", "train"], ResourcesConfig(), "default", OWN_FOLDER)
     job = ray_job(run, made, workspace=made.config.workspaces[0], release=RELEASE)
     service = next(thing for thing in ray_objects(objects) if thing["kind"] == "RayService")
     for spec in (job["spec"], service["spec"]):

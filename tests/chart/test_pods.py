@@ -230,7 +230,8 @@ def test_what_ray_job_submit_sends_is_trained_in_the_pods_of_its_ray_job(
     told = said.decode()
     assert client.returncode == 0, told
     assert "ft:tiny-reader:default:lamp" in told
-    assert "Not registered: The engine does not answer" in told, "it has succeeded all the same"
+    assert "Not registered: " in told, "it has succeeded all the same"
+    assert "The engine does not answer" in told
     folder = release.node.claim("tunesmith-objects") / "projects" / "default" / "submissions"
     adapters = list(folder.glob("*/home/objects/projects/default/**/adapter_model.safetensors"))
     assert {adapter.stat().st_uid for adapter in adapters} == {USER}

@@ -20,7 +20,7 @@ case "$1" in
   template)
     if [ -f "$HELM_MANIFEST" ]; then cat "$HELM_MANIFEST"
     else echo 'Error: execution error: image is empty' >&2; exit 1; fi ;;
-  status) if [ -n "$HELM_STATUS" ]; then echo "{\"info\": {\"status\": \"$HELM_STATUS\"}}"
+  status) if [ -n "$HELM_STATUS" ]; then printf '{"info": {"status": "%s"}}' "$HELM_STATUS"
     else echo 'Error: release: not found' >&2; exit 1; fi ;;
   get) if [ -f "$HELM_INSTALLED" ]; then cat "$HELM_MANIFEST"; else echo 'Error: release: not found' >&2; exit 1; fi ;;
   upgrade) if [ -n "$HELM_FAILS" ]; then sleep 0.5; echo "Error: $HELM_FAILS" >&2; exit 1; fi ;;
