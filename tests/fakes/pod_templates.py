@@ -116,9 +116,9 @@ def shared_files(**variables: str) -> dict[str, str]:
     files = template_files()
     for name in [name for name in files if name.startswith("train-")]:
         pod = yaml.safe_load(files[name])
-        pod["spec"]["volumes"] = [{"name": "state", "persistentVolumeClaim": {"claimName": "state"}}]
+        pod["spec"]["volumes"] = [{"name": "objects", "persistentVolumeClaim": {"claimName": "state"}}]
         container = pod["spec"]["containers"][0]
-        container["volumeMounts"] = [{"name": "state", "mountPath": STATE}]
+        container["volumeMounts"] = [{"name": "objects", "mountPath": STATE}]
         container["env"] += [{"name": name, "value": value} for name, value in variables.items()]
         files[name] = yaml.safe_dump(pod)
     return files
