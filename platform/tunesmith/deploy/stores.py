@@ -24,6 +24,9 @@ from tunesmith.kubernetes.client import KubernetesClient, Thing
 from tunesmith.kubernetes.names import common_labels
 from tunesmith.kubernetes.reasons import is_ready, why_pod_waits
 
+REACHING_LABEL = "tunesmith/stores"
+"""Label of other namespaces whose pods may reach the stores: `reachable`."""
+
 _VALUES = Path(__file__).parent / "store_values"
 _USER = "tunesmith"
 _SECONDS_TO_COME_UP = 900
@@ -202,7 +205,7 @@ def install_stores(
 
 
 def _prepare_namespaces(client: KubernetesClient, namespace: str, release: str) -> None:
-    """Have both namespaces, and nobody but these two, and the operator, reach a store."""
+    """Have both namespaces, and nobody reach a store but these two, those that say so, and Postgres' operator."""
     for name in (client.namespace, namespace):
         if client.get("Namespace", name) is None:
             client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -210,6 +213,7 @@ def _prepare_namespaces(client: KubernetesClient, namespace: str, release: str) 
     in_ours = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ours}
     peers = [
         {"namespaceSelector": {"matchExpressions": [in_ours]}},
+        {"namespaceSelector": {"matchLabels": {REACHING_LABEL: "reachable"}}},
         # Whoever has installed it, wherever it is.
         {"namespaceSelector": {}, "podSelector": {"matchLabels": _POSTGRES_OPERATOR}},
     ]

@@ -97,7 +97,8 @@ def test_store_and_release_know_the_same_password_and_nobody_else_comes_in(clust
     policy = cluster.find("NetworkPolicy", "tunesmith-stores", "tunesmith-stores")
     assert policy is not None
     (rule,) = policy["spec"]["ingress"]
-    ours, operator = rule["from"]
+    ours, labelled, operator = rule["from"]
+    assert labelled == {"namespaceSelector": {"matchLabels": {"tunesmith/stores": "reachable"}}}
     (expression,) = ours["namespaceSelector"]["matchExpressions"]
     assert expression["values"] == ["tunesmith", "tunesmith-stores"]
     assert operator["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "cloudnative-pg"}
