@@ -38,6 +38,7 @@ def _ingest(home: Path, notes: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.flow
+@pytest.mark.slow
 def test_a_home_comes_back_elsewhere_as_it_was(tmp_path: Path) -> None:
     home, other, notes = tmp_path / "home", tmp_path / "other", tmp_path / "notes"
     notes.mkdir()

@@ -62,6 +62,7 @@ def test_killed_worker_and_killed_run_end_in_one_version(base: Path, tmp_path: P
     _assert_again_does_nothing(recipe, home)
 
 
+@pytest.mark.slow
 def test_ray_job_submit_on_a_cluster_of_its_own(base: Path, tmp_path: Path, ray_head: dict[str, str]) -> None:
     home = tmp_path / "home"
     write_recipe(tmp_path, base, max_steps=3, checkpoint_every_steps=10)

@@ -13,7 +13,7 @@ from live_platform import LivePlatform
 
 from tunesmith.records import FINAL_STATES
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ALIAS = "front-desk"
 STORE = "ellerby"
