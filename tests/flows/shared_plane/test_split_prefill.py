@@ -15,7 +15,7 @@ import httpx
 import pytest
 from serving_plane import NUM_TOKENS, Plane, deploy, wait_until
 
-pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # vLLM's blocks hold 128 tokens on a CPU: what tells two prompts apart stands at their beginning.
 LONG = "The canteen opens at half past eleven and closes at two. " * 12
