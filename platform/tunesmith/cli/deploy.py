@@ -70,16 +70,19 @@ def install(
     ] = [],  # noqa: B006
 ) -> None:
     """Install a release or upgrade it; says what comes up and what is stuck, and takes back what fails."""
+    from dataclasses import replace
+
     from tunesmith.deploy.helm import Helm
     from tunesmith.deploy.install import install as install_release
     from tunesmith.deploy.prerequisites import choose, install_prerequisites
     from tunesmith.deploy.stores import choose_stores, install_stores
 
     helm, client = Helm.find(), _client(context, namespace)
+    wanted = _release(release, client.namespace, chart, values, settings, client.context)
     stores, others = choose_stores(prerequisites)
     install_prerequisites(client, helm, choose(others), say=typer.echo)
     told = install_stores(client, helm, stores, release=release, say=typer.echo)
-    wanted = _release(release, client.namespace, chart, values, [*told, *settings], client.context)
+    wanted = replace(wanted, settings=[*told, *settings])
     install_release(client, helm, wanted, say=typer.echo, timeout_seconds=timeout_seconds, checked=check)
     typer.echo(f"{release} is installed in {client.namespace}. `tunesmith deploy status` shows it.")
 

@@ -129,11 +129,11 @@ def install_prerequisites(
         try:
             helm.put(each.arguments, context=context)
         except ConfigError as error:
-            raise take_back_hint(each.name, each.repository or each.chart, error) from error
+            raise taken_back(each.name, each.repository or each.chart, error) from error
         _wait_until_served(client, each)
 
 
-def take_back_hint(name: str, source: str, error: ConfigError) -> ConfigError:
+def taken_back(name: str, source: str, error: ConfigError) -> ConfigError:
     """What to say where somebody else's chart does not come up.
 
     Args:

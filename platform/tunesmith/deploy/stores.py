@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith.deploy.helm import Helm, Release
-from tunesmith.deploy.prerequisites import PREREQUISITES, take_back_hint
+from tunesmith.deploy.prerequisites import PREREQUISITES, taken_back
 from tunesmith.errors import ConfigError, ConflictError, UnavailableError
 from tunesmith.kubernetes.client import KubernetesClient, Thing
 from tunesmith.kubernetes.names import common_labels
@@ -248,17 +248,21 @@ def _install(
         _keep_secrets(client, store, store.kept, namespace, release)
     if helm.is_deployed(Release(store.release, namespace, context=context)):
         say(f"{store.name}: it is there, in {namespace}")
-        return
-    say(f"{store.name}: {store.chart} {store.version or 'newest'} into {namespace}")
+    else:
+        say(f"{store.name}: {store.chart} {store.version or 'newest'} into {namespace}")
+        _put(helm, store, namespace, context)
+    if store.pods:  # also of one that is there: whoever put it there may not have waited to the end
+        _wait_for_pods(client, store, namespace, say)
+
+
+def _put(helm: Helm, store: Store, namespace: str, context: str | None) -> None:
     words = [store.release, store.chart, "--namespace", namespace, "--repo", store.repository]
     words += ["--values", str(store.values), "--timeout", f"{_SECONDS_TO_COME_UP}s"]
     words += ["--version", store.version] if store.version else []
     try:
         helm.put(words, context=context)
     except ConfigError as error:
-        raise take_back_hint(store.name, store.repository, error) from error
-    if store.pods:
-        _wait_for_pods(client, store, namespace, say)
+        raise taken_back(store.name, store.repository, error) from error
 
 
 def _wait_for_pods(

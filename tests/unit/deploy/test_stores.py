@@ -135,6 +135,10 @@ def test_a_database_that_its_operator_does_not_bring_up_begins_no_release(
     with pytest.raises(UnavailableError, match="--with postgres: not ready after 0 s, last seen: starts"):
         _install("--with", "postgres")
     assert len(_upgrades(helm_log)) == 1
+    monkeypatch.setenv("HELM_STATUS", "deployed")
+    with pytest.raises(UnavailableError, match="not ready after 0 s"):
+        _install("--with", "postgres")
+    assert len(_upgrades(helm_log)) == 1, "helm calls it deployed, and nothing answers yet"
 
 
 def test_a_version_of_the_operator_that_was_asked_for_wins(
