@@ -4,7 +4,8 @@
 #   docker build --target cuda --tag REGISTRY/tunesmith:0.1.0-cuda .
 #
 # BASE_IMAGE is any Debian or Ubuntu with Python 3.11 as python3. CUDA comes with the wheels; the driver with the node.
-# Behind a mirror: --build-arg UV_DEFAULT_INDEX=... --build-arg PIP_INDEX_URL=...
+# Behind a mirror: --build-arg UV_DEFAULT_INDEX=... --build-arg PIP_INDEX_URL=..., and --build-arg UV_TORCH_BACKEND= where it
+# has the CPU build of torch too, which otherwise comes from PyTorch's own index.
 ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
 
 # uv and the build back end, by their hashes. Neither is in the images.

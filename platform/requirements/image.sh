@@ -4,6 +4,8 @@
 set -eu
 flavour=$1 layer=$2
 PATH=/opt/uv/bin:$PATH
+# Empty where the mirror has torch too: uv takes no empty value.
+[ -n "${UV_TORCH_BACKEND-}" ] || unset UV_TORCH_BACKEND
 
 install() {
     uv pip install --quiet --no-cache --compile-bytecode --python /opt/venv/bin/python "$@"
