@@ -62,6 +62,8 @@ spec:
       command: {{ toJson . }}
       {{- end }}
       securityContext: {{- toYaml $root.Values.securityContext | nindent 8 }}
+      # What it printed last stands in its status: there `tunesmith deploy install` reads why it ended.
+      terminationMessagePolicy: FallbackToLogsOnError
       env:
         {{- $given := list }}
         {{- range $pod.env }}{{ $given = append $given .name }}{{ end }}

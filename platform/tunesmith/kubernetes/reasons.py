@@ -104,15 +104,22 @@ def why_pod_waits(pod: Thing) -> str | None:
         if waiting.get("reason") in _SETUP:
             return f"A container cannot be set up: {waiting.get('message') or waiting['reason']}"
         if waiting.get("reason") == "CrashLoopBackOff":
-            ended = state.get("lastState", {}).get("terminated") or {}
-            return (
-                f"Container {state.get('name')} keeps ending ({ended.get('reason', 'no reason')}, exit code "
-                f"{ended.get('exitCode', '?')}): kubectl logs -p {pod['metadata']['name']}"
-            )
+            return _how_it_ended(pod, state, state.get("lastState", {}), "keeps ending", logs="logs -p")
+        if status.get("phase") == "Failed" and (state.get("state", {}).get("terminated") or {}).get("exitCode"):
+            return _how_it_ended(pod, state, state["state"], "has ended", logs="logs")
     for condition in status.get("conditions", ()):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return _why_unscheduled(pod, condition.get("message", ""))
     return None
+
+
+def _how_it_ended(pod: Thing, container: Thing, state: Thing, verb: str, *, logs: str) -> str:
+    """With the last line that it printed, where the kubelet has kept that (`FallbackToLogsOnError`)."""
+    ended = state.get("terminated") or {}
+    printed = [line.strip() for line in (ended.get("message") or "").splitlines() if line.strip()]
+    said = printed[-1].removeprefix("error: ") if printed else f"kubectl {logs} {pod['metadata']['name']}"
+    reason, code = ended.get("reason", "no reason"), ended.get("exitCode", "?")
+    return f"Container {container.get('name')} {verb} ({reason}, exit code {code}): {said}"
 
 
 def _why_unscheduled(pod: Thing, message: str) -> str:

@@ -69,6 +69,14 @@ def test_a_second_run_changes_nothing(environment: dict[str, str]) -> None:
     assert len(keys(environment).all("default")) == 1
 
 
+def test_a_secret_of_another_database_is_told_before_anybody_is_locked_out(environment: dict[str, str]) -> None:
+    secrets = Memory()
+    secrets.secrets[NAME] = "sk-ts-of-another-database"
+    with pytest.raises(ConfigError, match=f"has never had a key.*kubectl delete secret {NAME}"):
+        bootstrap(environment, secrets)
+    assert keys(environment).all("default") == []
+
+
 def test_the_key_is_never_told(environment: dict[str, str]) -> None:
     secrets = Memory()
     told = bootstrap(environment, secrets)

@@ -46,13 +46,21 @@ def unscheduled(message: str) -> dict[str, Any]:
     }
 
 
-def waiting(reason: str, message: str = "") -> dict[str, Any]:
+def waiting(reason: str, message: str = "", *, printed: str = "") -> dict[str, Any]:
     state = {
         "name": "ray",
         "image": "tunesmith:9",
         "state": {"waiting": {"reason": reason, "message": message}},
     }
-    return {"containerStatuses": [{**state, "lastState": {"terminated": {"reason": "Error", "exitCode": 1}}}]}
+    return {"containerStatuses": [{**state, "lastState": ended(1, printed)}]}
+
+
+def ended(code: int, printed: str = "") -> dict[str, Any]:
+    return {"terminated": {"reason": "Error", "exitCode": code, **({"message": printed} if printed else {})}}
+
+
+def failed(code: int, printed: str = "") -> dict[str, Any]:
+    return {"phase": "Failed", "containerStatuses": [{"name": "ray", "state": ended(code, printed)}]}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +85,15 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
             'A container cannot be set up: secret "hf" not found',
         ),
         (waiting("CrashLoopBackOff"), "Container ray keeps ending (Error, exit code 1): kubectl logs -p p"),
+        (
+            waiting("CrashLoopBackOff", printed="it starts\nerror: No route to the database.\n"),
+            "Container ray keeps ending (Error, exit code 1): No route to the database",
+        ),
+        (
+            failed(2, "error: TUNESMITH_DATABASE_URL is not an address."),
+            "Container ray has ended (Error, exit code 2): TUNESMITH_DATABASE_URL is not",
+        ),
+        (failed(137), "Container ray has ended (Error, exit code 137): kubectl logs p"),
         ({"phase": "Running"}, None),
     ],
 )
