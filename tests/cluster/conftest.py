@@ -2,8 +2,9 @@
 
     KUBECONFIG=... TUNESMITH_TEST_CLUSTER=1 TUNESMITH_TEST_VALUES=values.yaml pytest tests/cluster -m cluster
 
-The values name image, database, object store and Milvus. Without the variable nothing is touched: a kubeconfig that
-merely lies there is nobody's consent.
+The values name image, database, object store and Milvus; the shell commands in TUNESMITH_TEST_PREPARE, one a line, put
+what these need into the namespace, whose name is in NAMESPACE. Without TUNESMITH_TEST_CLUSTER nothing is touched: a
+kubeconfig that merely lies there is nobody's consent.
 """
 
 from __future__ import annotations

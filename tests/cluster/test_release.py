@@ -74,12 +74,13 @@ def test_a_job_is_paused_resumed_loses_a_worker_and_is_trained(
     begun = _ask(client, release, "begin")
     assert begun["status"] == "running", begun
     job = begun["id"]
-    assert _ask(client, release, "pause", job)["status"] == "paused"
+    paused = _ask(client, release, "pause", job)
+    assert paused["status"] == "paused"
     # A paused job holds nothing: neither pods nor the GPUs that they would hold.
     _until(lambda: not _attempts(client, job), 300)
     _until(lambda: not client.all("Pod", selector=f"{JOB_LABEL}={job}"), 300)
     assert _ask(client, release, "resume", job)["status"] == "running"
-    further = _ask(client, release, "reach", job, str(begun["steps"][-1] + 100))
+    further = _ask(client, release, "reach", job, str(paused["steps"][-1] + 50))
     assert further["status"] == "running", further
     workers = f"{JOB_LABEL}={job},ray.io/node-type=worker"
     client.delete("Pod", client.all("Pod", selector=workers)[0]["metadata"]["name"], at_once=True)
@@ -119,9 +120,8 @@ def test_a_run_survives_the_death_of_a_worker(
 
 def test_an_upgrade_under_load_fails_no_request(client: KubernetesClient, release: Release) -> None:
     """New pods of gateway, controller and indexer, and a knob of retrieval, in place."""
-    newer = dataclasses.replace(
-        release, settings=[*release.settings, "config.retrieval.top_k=3", "pod.annotations.upgraded=again"]
-    )
+    rolled = [f"{part}.pod.annotations.upgraded=again" for part in ("gateway", "controller", "indexer")]
+    newer = dataclasses.replace(release, settings=[*release.settings, "config.retrieval.top_k=3", *rolled])
     with running(client, program_pod(release, Helm.find(), "load", "1800")) as said:
         _until(lambda: said().get("asked", 0) > 20, 600)
         before = _ready_gateways(client, release)

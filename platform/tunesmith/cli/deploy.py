@@ -152,7 +152,9 @@ def destroy(
     if not yes:
         typer.confirm(f"Delete all this from {client.namespace} of context {client.context}?", abort=True)
     remove(client, helm, wanted, say=lambda line: typer.echo(f"deleting {line}"))
-    typer.echo("Gone. Database, object store, volume claims and the Secret of the first key are as they were.")
+    typer.echo(
+        "Gone. Database, object store, volume claims and the Secret of the first key are as they were."
+    )
 
 
 @app.command()

@@ -88,7 +88,7 @@ def remove(
     say: Callable[[str], None],
     seconds_to_go: float = _SECONDS_TO_GO,
 ) -> None:
-    """Take it away: first the controller, which would make things anew, then what it made.
+    """Take it away: first the controller, which would make things anew, then what it and helm's hooks have made.
 
     Args:
         client: the cluster and namespace.
@@ -102,11 +102,8 @@ def remove(
     """
     say("helm uninstall")
     helm.uninstall(release)
-    for thing in _hooks_of(client, release):
-        say(f"{thing['kind']} {thing['metadata']['name']}")
-        client.delete(thing["kind"], thing["metadata"]["name"])
     deadline = time.monotonic() + seconds_to_go
-    while left := _made_by(client, release):
+    while left := [*_hooks_of(client, release), *_made_by(client, release)]:
         for thing in left:
             if "deletionTimestamp" not in thing["metadata"]:
                 say(f"{thing['kind']} {thing['metadata']['name']}")
@@ -116,8 +113,9 @@ def remove(
         if time.monotonic() > deadline:
             names = ", ".join(f"{thing['kind']} {thing['metadata']['name']}" for thing in left)
             raise UnavailableError(
-                f"Not gone after {seconds_to_go:.0f} s: {names}. Is the KubeRay operator still running? It takes "
-                "back its own finalizers; run the command again when it does."
+                f"Not gone after {seconds_to_go:.0f} s: {names}. A pod goes when its node lets go of it; a RayJob or "
+                "RayService when the KubeRay operator, which has to run, takes back its finalizers. Then run the "
+                "command again."
             )
         time.sleep(0.5)
 

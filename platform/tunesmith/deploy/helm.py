@@ -239,6 +239,7 @@ def say_error(stderr: str) -> str:
         if line.strip() and not line.startswith(("WARNING", "level=", "I0"))
     ]
     said = " ".join(" ".join(lines).split())
+    said = re.sub(r'^Release "\S+" does not exist. Installing it now. ', "", said)
     # A `fail` of the chart comes with the way to its template; its user wants the sentence.
     said = re.sub(r"^.*error calling (?:fail|include|required): ", "", said)
     return re.sub(r"^(Error: )?((INSTALLATION|UPGRADE) FAILED: )?", "", said)[:_LONGEST]

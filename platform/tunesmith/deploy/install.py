@@ -12,7 +12,7 @@ import yaml
 
 from tunesmith.deploy.doctor import examine_cluster, faults_of
 from tunesmith.deploy.helm import Helm, Release, say_error
-from tunesmith.errors import ConfigError, DependencyError, PermissionDeniedError, PlatformError
+from tunesmith.errors import ConfigError, ConflictError, DependencyError, PermissionDeniedError, PlatformError
 from tunesmith.kubernetes.client import KubernetesClient, Thing
 from tunesmith.kubernetes.reasons import is_ready, why_pod_waits
 
@@ -95,18 +95,25 @@ def _failure(release: Release, said: str, stuck: str) -> ConfigError:
             f"{release.name} was left in the middle by a helm that was killed: {say_error(said)}. After an upgrade: "
             f"`helm rollback {release.name} -n {release.namespace}`; after a first install: `tunesmith deploy destroy`."
         )
-    seen = f" Last seen stuck: {stuck}." if stuck else ""
-    return ConfigError(f"{release.name} did not come up and was taken back: {say_error(said)}{seen}")
+    told, seen = say_error(said).rstrip("."), stuck.rstrip(".")
+    why = f"{seen}. Helm says: {told}." if seen else f"{told}."
+    return ConfigError(f"{release.name} did not come up and was taken back: {why}")
 
 
 @contextmanager
 def _namespace(client: KubernetesClient, release: Release, say: Callable[[str], None]) -> Iterator[None]:
     """Have the namespace be there; one that was made for a release that fails goes with it."""
     try:
-        there = client.get("Namespace", release.namespace) is not None
+        found = client.get("Namespace", release.namespace)
     except PermissionDeniedError:
-        there = True  # whoever may work in a namespace may not always look at it
-    if there:
+        yield  # whoever may work in a namespace may not always look at it
+        return
+    if found is not None:
+        if "deletionTimestamp" in found["metadata"]:
+            raise ConflictError(
+                f"Namespace {release.namespace} is being deleted, and takes nothing new. Install again when it is gone: "
+                f"kubectl wait --for=delete namespace/{release.namespace} --timeout 5m"
+            )
         yield
         return
     client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}})
@@ -120,11 +127,11 @@ def _namespace(client: KubernetesClient, release: Release, say: Callable[[str], 
 
 
 class _Progress:
-    """Tells each pod's way once."""
+    """Tells each pod's way once: a kubelet gives two reasons in turn, minute after minute, for one missing image."""
 
     def __init__(self, client: KubernetesClient, release: Release, say: Callable[[str], None]) -> None:
         self._client, self._release, self._say = client, release, say
-        self._told: dict[str, str] = {}
+        self._told: set[tuple[str, str]] = set()
         self.stuck = ""
 
     def look(self) -> None:
@@ -141,8 +148,8 @@ class _Progress:
         self.stuck = reasons[0] if reasons else ""
 
     def _tell(self, name: str, state: str) -> None:
-        if self._told.get(name) != state:
-            self._told[name] = state
+        if (name, state) not in self._told:
+            self._told.add((name, state))
             self._say(f"{name}: {state}")
 
 

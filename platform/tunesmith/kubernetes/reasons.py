@@ -105,7 +105,9 @@ def why_pod_waits(pod: Thing) -> str | None:
             return f"A container cannot be set up: {waiting.get('message') or waiting['reason']}"
         if waiting.get("reason") == "CrashLoopBackOff":
             return _how_it_ended(pod, state, state.get("lastState", {}), "keeps ending", logs="logs -p")
-        if status.get("phase") == "Failed" and (state.get("state", {}).get("terminated") or {}).get("exitCode"):
+        if status.get("phase") == "Failed" and (state.get("state", {}).get("terminated") or {}).get(
+            "exitCode"
+        ):
             return _how_it_ended(pod, state, state["state"], "has ended", logs="logs")
     for condition in status.get("conditions", ()):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":

@@ -69,7 +69,9 @@ def test_a_second_run_changes_nothing(environment: dict[str, str]) -> None:
     assert len(keys(environment).all("default")) == 1
 
 
-def test_a_secret_of_another_database_is_told_before_anybody_is_locked_out(environment: dict[str, str]) -> None:
+def test_a_secret_of_another_database_is_told_before_anybody_is_locked_out(
+    environment: dict[str, str],
+) -> None:
     secrets = Memory()
     secrets.secrets[NAME] = "sk-ts-of-another-database"
     with pytest.raises(ConfigError, match=f"has never had a key.*kubectl delete secret {NAME}"):

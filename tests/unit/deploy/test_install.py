@@ -14,7 +14,7 @@ from tunesmith.deploy.destroy import plan_removal, remove
 from tunesmith.deploy.helm import Helm, Release, say_error
 from tunesmith.deploy.install import install
 from tunesmith.deploy.status import release_status
-from tunesmith.errors import ConfigError, DependencyError, UnavailableError
+from tunesmith.errors import ConfigError, ConflictError, DependencyError, UnavailableError
 from tunesmith.kubernetes.client import KubernetesClient
 
 RELEASE = Release("tunesmith", "tunesmith")
@@ -138,13 +138,26 @@ def test_a_missing_namespace_is_made(
     assert good_cluster.find("Namespace", "tunesmith")
 
 
+def test_a_namespace_that_is_leaving_takes_nothing(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
+) -> None:
+    namespace = good_cluster.find("Namespace", "tunesmith")
+    assert namespace is not None
+    namespace["metadata"]["deletionTimestamp"] = "2026-11-22T18:00:00Z"
+    with pytest.raises(
+        ConflictError, match=r"is being deleted.*kubectl wait --for=delete namespace/tunesmith"
+    ):
+        run_install(client)
+    assert not asked(helm_log, "upgrade")
+
+
 def test_what_is_stuck_is_named(
     good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HELM_FAILS", "context deadline exceeded")
     stuck_pod(good_cluster)
     with pytest.raises(
-        ConfigError, match=r"was taken back: context deadline.*stuck: .*Image tunesmith:9 cannot be"
+        ConfigError, match=r"was taken back: .*Image tunesmith:9 cannot be.* Helm says: context deadline"
     ):
         run_install(client)
 
@@ -253,7 +266,9 @@ def test_destroy_says_what_does_not_go(
     good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path
 ) -> None:
     good_cluster.put(ray_job(finalizers=["ray.io/x"]))
-    with pytest.raises(UnavailableError, match=r"RayJob ftjob-1-1\. Is the KubeRay operator still running"):
+    with pytest.raises(
+        UnavailableError, match=r"RayJob ftjob-1-1\. .* the KubeRay operator, which has to run"
+    ):
         remove(client, Helm.find(), RELEASE, say=lambda line: None, seconds_to_go=0.6)
 
 

@@ -5,7 +5,8 @@ Requests are limits: Ray hands out what it was promised. Ports and probes of Ray
 */}}
 {{- define "tunesmith.ray.pod" -}}
 {{- $container := include "tunesmith.ray.container" . | fromYaml -}}
-{{- include "tunesmith.pod" (dict "root" .root "part" .plane "values" .pod "container" $container) -}}
+{{- $values := eq .plane "training" | ternary (merge (deepCopy .pod) (pick .root.Values.training "terminationGracePeriodSeconds")) .pod -}}
+{{- include "tunesmith.pod" (dict "root" .root "part" .plane "values" $values "container" $container) -}}
 {{- end -}}
 
 {{- define "tunesmith.ray.container" -}}
