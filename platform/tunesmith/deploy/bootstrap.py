@@ -58,20 +58,21 @@ def bootstrap(environment: Mapping[str, str], secrets: Secrets) -> str:
     try:
         keys = KeyStore(database)
         if secrets.exists(name):
-            return _left(keys, name)
+            return _left(keys, name, environment.get(_NAMESPACE, "NAMESPACE"))
         made = _make_key(keys, secrets, name)
     finally:
         database.close()
     return f"Secret {name} holds the first key." if made else f"Another run made the Secret {name}."
 
 
-def _left(keys: KeyStore, name: str) -> str:
+def _left(keys: KeyStore, name: str, namespace: str) -> str:
     """Leave the Secret as it is; but a database that has never had a key cannot be the one that knows it."""
     if keys.all(DEFAULT_PROJECT):
         return f"Secret {name} is there already; it was left as it is."
     raise ConfigError(
         f"The Secret {name} is there, but this database has never had a key, so nothing would open the platform: it "
-        f"is of another database. Name that one, or begin anew: kubectl delete secret {name}, and install again."
+        f"is of another database. Name that one, or begin anew: `kubectl -n {namespace} delete secret {name}`, and "
+        "install again."
     )
 
 

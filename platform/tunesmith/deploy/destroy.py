@@ -120,6 +120,20 @@ def remove(
         time.sleep(0.5)
 
 
+def remove_hooks(client: KubernetesClient, release: Release) -> None:
+    """Take away what helm's hooks have left.
+
+    Args:
+        client: the cluster and namespace.
+        release: whose hooks.
+
+    Raises:
+        PlatformError: something cannot be deleted.
+    """
+    for thing in _hooks_of(client, release):
+        client.delete(thing["kind"], thing["metadata"]["name"])
+
+
 def _hooks_of(client: KubernetesClient, release: Release) -> list[Thing]:
     """What bears helm's labels of the release, but for what other objects own: that goes with them."""
     selector = f"app.kubernetes.io/instance={release.name},app.kubernetes.io/managed-by=Helm"

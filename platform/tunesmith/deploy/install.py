@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 import yaml
 
+from tunesmith.deploy.destroy import remove_hooks
 from tunesmith.deploy.doctor import examine_cluster, faults_of
 from tunesmith.deploy.helm import Helm, Release, say_error
 from tunesmith.errors import ConfigError, ConflictError, DependencyError, PermissionDeniedError, PlatformError
@@ -50,7 +51,15 @@ def install(
     with _namespace(client, release, say):
         said, stuck = _install(client, helm, release, say, timeout_seconds)
         if said is not None:
+            _take_hooks_back(client, helm, release)
             raise _failure(release, said, stuck)
+
+
+def _take_hooks_back(client: KubernetesClient, helm: Helm, release: Release) -> None:
+    """What helm leaves where a first install fails: its hooks. Those of an upgrade stay, as their release does."""
+    with suppress(PlatformError):
+        if helm.manifest(release) is None:
+            remove_hooks(client, release)
 
 
 def _check(client: KubernetesClient, manifest: str, say: Callable[[str], None]) -> None:
@@ -111,7 +120,7 @@ def _namespace(client: KubernetesClient, release: Release, say: Callable[[str], 
     if found is not None:
         if "deletionTimestamp" in found["metadata"]:
             raise ConflictError(
-                f"Namespace {release.namespace} is being deleted, and takes nothing new. Install again when it is gone: "
+                f"Namespace {release.namespace} is being deleted, and takes nothing new. Install when it is gone: "
                 f"kubectl wait --for=delete namespace/{release.namespace} --timeout 5m"
             )
         yield

@@ -74,7 +74,7 @@ def test_a_secret_of_another_database_is_told_before_anybody_is_locked_out(
 ) -> None:
     secrets = Memory()
     secrets.secrets[NAME] = "sk-ts-of-another-database"
-    with pytest.raises(ConfigError, match=f"has never had a key.*kubectl delete secret {NAME}"):
+    with pytest.raises(ConfigError, match=f"has never had a key.*kubectl -n NAMESPACE delete secret {NAME}"):
         bootstrap(environment, secrets)
     assert keys(environment).all("default") == []
 

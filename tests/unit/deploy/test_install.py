@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,26 @@ def test_a_missing_namespace_is_made(
     good_cluster.remove("Namespace", "tunesmith")
     run_install(client)
     assert good_cluster.find("Namespace", "tunesmith")
+
+
+@pytest.mark.parametrize("installed", [False, True], ids=["first", "upgrade"])
+def test_hooks_of_a_failed_first_install_go_too(
+    good_cluster: FakeApiServer,
+    client: KubernetesClient,
+    helm_log: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    installed: bool,
+) -> None:
+    """Helm takes back the release alone; a hook that failed would stay, with its pods and its Role."""
+    monkeypatch.setenv("HELM_FAILS", "job tunesmith-migration failed: BackoffLimitExceeded")
+    if installed:
+        Path(os.environ["HELM_INSTALLED"]).touch()
+    labels = {**LABELS, "app.kubernetes.io/managed-by": "Helm"}
+    metadata = {"name": "tunesmith-migration", "labels": labels}
+    good_cluster.put({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": {}})
+    with pytest.raises(ConfigError, match="BackoffLimitExceeded"):
+        run_install(client)
+    assert bool(good_cluster.all("Job")) is installed
 
 
 def test_a_namespace_that_is_leaving_takes_nothing(

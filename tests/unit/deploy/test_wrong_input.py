@@ -211,7 +211,8 @@ def test_a_registry_of_images_out_of_reach(
     cluster.put({**pod, "metadata": metadata, "status": {"containerStatuses": [state]}})
     code, out, said = run(INSTALL)
     assert code == 2
-    assert "did not come up and was taken back: context deadline exceeded" in said
+    assert "did not come up and was taken back: tunesmith-gateway-1: Image" in said
+    assert "Helm says: context deadline exceeded" in said
     assert "Image registry.example/tunesmith:9 cannot be pulled: dial tcp: lookup" in said
     assert cluster.find("Namespace", "tunesmith") is None, "made for a release that is not there"
     assert "the namespace that was made for it is deleted again" in out
