@@ -106,6 +106,12 @@ def _failure(release: Release, said: str, stuck: str) -> ConfigError:
         )
     told, seen = say_error(said).rstrip("."), stuck.rstrip(".")
     why = f"{seen}. Helm says: {told}." if seen else f"{told}."
+    if "an error occurred while" in said:  # uninstalling, or rolling back
+        return ConfigError(
+            f"{release.name} did not come up, and what is there of it was not taken back: {why} After a first install: "
+            f"`tunesmith deploy destroy -n {release.namespace}`; after an upgrade: `helm rollback {release.name} -n "
+            f"{release.namespace}`."
+        )
     return ConfigError(f"{release.name} did not come up and was taken back: {why}")
 
 

@@ -139,6 +139,16 @@ def test_a_missing_namespace_is_made(
     assert good_cluster.find("Namespace", "tunesmith")
 
 
+def test_a_release_that_helm_could_not_take_back_is_told_as_that(
+    good_cluster: FakeApiServer, client: KubernetesClient, helm_log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELM_FAILS", "an error occurred while uninstalling the release. connection refused")
+    with pytest.raises(
+        ConfigError, match=r"was not taken back: .*refused.*tunesmith deploy destroy -n tunesmith"
+    ):
+        run_install(client)
+
+
 @pytest.mark.parametrize("installed", [False, True], ids=["first", "upgrade"])
 def test_hooks_of_a_failed_first_install_go_too(
     good_cluster: FakeApiServer,
